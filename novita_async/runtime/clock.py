@@ -1,0 +1,75 @@
+"""Time, in one place. Everything in the package that waits, waits on the client's clock, so that a test can turn it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Clock", "SystemClock", "TimerHandle"]
+
+T = TypeVar("T")
+
+
+class TimerHandle(Protocol):
+    """What `Clock.call_later` gives: a timer that can be called off."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """A source of time. `SystemClock` is the real one, `novita_async.testing.JumpClock` the one of tests."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, never going back."""
+        ...
+
+    def time(self) -> float:
+        """Unix seconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. 0 lets the other tasks run once."""
+        ...
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> TimerHandle:
+        """Call a function, which must not block, after so many seconds."""
+        ...
+
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+        """An `async with` that raises TimeoutError when it takes longer than `seconds`; None sets no limit."""
+        ...
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        """Run a blocking function off the event loop. A clock that jumps stands still meanwhile.
+
+        A cancelled caller waits until the function has returned, so that nothing goes on behind its back.
+        """
+        ...
+
+
+class SystemClock:
+    """Real time: the event loop's own clock and timers."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def time(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+        return asyncio.timeout(seconds)
+
+    async def to_thread(self, function: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(function)
