@@ -78,7 +78,7 @@ Endpoint: TypeAlias = Callable[[Call], Awaitable[Reply]]
 
 
 class Router:
-    """An ordered table of (method, pattern, endpoint). A pattern has `{name}` for a segment, `{name:path}` for the rest."""
+    """An ordered table of method, pattern and endpoint: `{name}` takes a segment, `{name:path}` the rest."""
 
     def __init__(self) -> None:
         self._routes: list[tuple[str, re.Pattern[str], Endpoint]] = []

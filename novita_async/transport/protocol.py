@@ -199,6 +199,6 @@ class Reply(msgspec.Struct):
     body: bytes | AsyncIterable[bytes] = b""
 
 
-#: A server in one function: what `MockTransport` calls in process and what the simulator's server calls behind a socket.
+#: A server in one function: `MockTransport` calls it in process, the simulator's server calls it behind a socket.
 Handler: TypeAlias = Callable[[Request], Awaitable[Reply]]
 WebSocketHandler: TypeAlias = Callable[[Request, WebSocket], Awaitable[None]]

@@ -25,7 +25,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
 
 def envelope(payload: bytes, flags: int = 0) -> bytes:
-    """Frame a payload. Header and payload are one bytes object, because readers exist that wait when they come apart."""
+    """Frame a payload, as one bytes object: readers exist that wait when header and payload come apart."""
     return _HEADER.pack(flags, len(payload)) + payload
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import EventTooLarge
 
-__all__ = ["DEFAULT_MAX_EVENT_BYTES", "ServerSentEvent", "SSEDecoder"]
+__all__ = ["DEFAULT_MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent"]
 
 DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024
 
