@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
 from ..transport.protocol import Headers, Reply, Request
+
+if TYPE_CHECKING:
+    from .faults import Outcome
 
 __all__ = ["Call", "Endpoint", "Refusal", "Router", "json_reply"]
 
@@ -41,6 +44,7 @@ class Call:
         query: the first value of each query parameter.
         headers: names ignore case.
         origin: scheme, host and port that the client used, for links that point back here.
+        outcome: how a test wants the submitted thing to end, None for well.
     """
 
     def __init__(self, request: Request) -> None:
@@ -52,15 +56,23 @@ class Call:
         self.query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         self.headers = Headers(request.headers)
         self.params: dict[str, str] = {}
+        self.outcome: Outcome | None = None
         self._body: bytes | None = None
+        self._watcher: Callable[[bytes], None] | None = None
+
+    def watch(self, watcher: Callable[[bytes], None]) -> None:
+        """Show every chunk of the body to a function when it is read."""
+        self._watcher = watcher
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the body as it arrives. To be read once, and not after `body`."""
-        body = self._body if self._body is not None else self.request.body
-        if body is None or isinstance(body, bytes):
-            yield body or b""
+        if self._body is not None:
+            yield self._body
             return
-        async for chunk in body:
+        body = self.request.body
+        async for chunk in _whole(body) if body is None or isinstance(body, bytes) else body:
+            if self._watcher is not None:
+                self._watcher(chunk)
             yield chunk
 
     async def body(self) -> bytes:
@@ -72,6 +84,10 @@ class Call:
     async def json(self, type_: Any = Any) -> Any:
         """The body decoded from JSON; msgspec.DecodeError (or ValidationError) when it is not of `type_`."""
         return msgspec.json.decode(await self.body() or b"{}", type=type_)
+
+
+async def _whole(body: bytes | None) -> AsyncIterator[bytes]:
+    yield body or b""
 
 
 Endpoint: TypeAlias = Callable[[Call], Awaitable[Reply]]

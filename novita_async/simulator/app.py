@@ -1,0 +1,278 @@
+"""The simulator: Novita on your own machine, every product behind one address."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from ..errors import ConnectError
+from ..runtime.clock import Clock, SystemClock
+from ..transport.mock import MockTransport
+from ..transport.protocol import Reply, Request, shown
+from .keys import simulator_key
+from .limits import Limits
+from .llm import LLM
+from .router import Call, Router, json_reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+    from types import TracebackType
+
+    from ..transport.protocol import Transport
+    from .faults import Fault
+
+__all__ = ["Received", "Script", "Served", "Simulator"]
+
+_REQUESTS_KEPT = 20_000
+_BODY_KEPT = 64 * 1024
+
+
+class Received(msgspec.Struct):
+    """A request that came.
+
+    Attributes:
+        method: upper case.
+        path: decoded, without the query.
+        query: the first value of each parameter.
+        headers: names in lower case, secret values blotted out.
+        time: the clock's monotonic seconds at its arrival.
+        body: its first 64 KiB, as far as they have been read.
+        status: of the answer; None as long as there is none.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    time: float
+    body: bytes = b""
+    status: int | None = None
+
+    def json(self) -> Any:
+        """The body decoded."""
+        return msgspec.json.decode(self.body)
+
+
+class Script:
+    """Faults or replies that wait for matching requests. `hits` counts those that were used, `cancel()` ends it."""
+
+    def __init__(
+        self, method: str, path: str, faults: Iterator[Fault], match: Callable[[Received], bool] | None
+    ) -> None:
+        self.hits = 0
+        self._method = method
+        self._path = path
+        self._faults = faults
+        self._match = match
+
+    def cancel(self) -> None:
+        self._faults = iter(())
+
+    def take(self, received: Received) -> Fault | None:
+        """The fault for this request, if it is one of those waited for."""
+        if self._method not in ("*", received.method) or not fnmatchcase(received.path, self._path):
+            return None
+        if self._match is not None and not self._match(received):
+            return None
+        fault = next(self._faults, None)
+        self.hits += fault is not None
+        return fault
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A simulator behind a socket: its address, and the environment that points a client at it."""
+
+    url: str
+    port: int
+    environment: dict[str, str]
+
+
+class Simulator:
+    """Novita on your own machine: deterministic, on a clock that a test can turn, and at fault on request.
+
+        async with Simulator() as sim, AsyncNovita(transport=sim.transport(), api_key=sim.api_key) as novita: ...
+        async with Simulator() as sim, sim.serve() as served: print(served.environment)
+
+    Args:
+        api_key: the one key that is good; one that is made from the seed when left out.
+        clock: what all its times come from and all its waits wait on.
+        seed: decides texts, pictures and ids.
+        task_seconds: how long a media task takes.
+        chunk_delay: seconds between two chunks of a chat stream.
+        gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+    """
+
+    #: Where in-process clients find it. The name cannot exist, so a client without its transport cannot go astray.
+    base_url = "http://novita.simulator"
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        clock: Clock | None = None,
+        seed: int = 0,
+        task_seconds: float = 5.0,
+        chunk_delay: float = 0.0,
+        gpu_step_seconds: float = 1.0,
+    ) -> None:
+        self.api_key = api_key or simulator_key(seed)
+        self.clock: Clock = clock or SystemClock()
+        self._received: deque[Received] = deque(maxlen=_REQUESTS_KEPT)
+        self._scripts: list[Script] = []
+        self._closed = asyncio.Event()
+        self._limits = Limits(self.clock)
+        self._router = Router()
+        LLM(clock=self.clock, api_key=self.api_key, seed=seed, chunk_delay=chunk_delay, limits=self._limits).routes(
+            self._router
+        )
+
+    async def __aenter__(self) -> Simulator:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End every sandbox and every silence. Safe to call twice; later requests are refused a connection."""
+        self._closed.set()
+
+    async def silence(self) -> NoReturn:
+        """Wait until the client goes away or the simulator closes, then break the connection: for faults."""
+        await self._closed.wait()
+        raise ConnectionResetError("the simulator closed")
+
+    # ------------------------------------------------------------------------------------- being reached
+
+    async def handle(self, request: Request) -> Reply:
+        """Answer one request: what `transport()` and `serve()` call.
+
+        Raises:
+            ConnectError: the simulator is closed.
+            ConnectionResetError: a fault breaks the connection.
+        """
+        if self._closed.is_set():
+            raise ConnectError("the simulator is closed")
+        call = Call(request)
+        headers = dict(shown({name.lower(): value for name, value in request.headers.items()}))
+        received = Received(call.method, call.path, call.query, headers, self.clock.monotonic())
+        self._received.append(received)
+        call.watch(lambda chunk: _keep(received, chunk))
+        if call.headers.get("content-type", "").startswith("application/json"):
+            # Read now, so that a script can look at it. Other bodies may be uploads, which stream through.
+            await call.body()
+        fault = next((fault for script in self._scripts if (fault := script.take(received))), None)
+        answer = self._router(call) if fault is None else fault(call, lambda: self._router(call), self)
+        reply = await answer
+        received.status = reply.status
+        return reply
+
+    def transport(self) -> Transport:
+        """A transport for a client in this process: no sockets."""
+        return MockTransport(self.handle)
+
+    @asynccontextmanager
+    async def serve(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Served, None]:
+        """Serve on a socket as long as the context is open.
+
+        Args:
+            host: address to listen on. Another than loopback lets other machines run commands in the sandboxes.
+            port: 0 takes a free one.
+        """
+        from .server import serve  # loads aiohttp, which an in-process simulator has no use for
+
+        async with serve(self.handle, host=host, port=port) as server:
+            yield Served(server.url, server.port, self._environment(server.url))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables for a client in this process, beside `transport()`. `Served.environment` is for sockets."""
+        return self._environment(self.base_url)
+
+    def _environment(self, url: str) -> dict[str, str]:
+        return {
+            "NOVITA_API_KEY": self.api_key,
+            "NOVITA_BASE_URL": url,
+            "NOVITA_LLM_BASE_URL": f"{url}/openai/v1",
+            "NOVITA_API_URL": url,
+            "NOVITA_SANDBOX_URL": url,
+        }
+
+    # ---------------------------------------------------------------------------------------- for tests
+
+    @property
+    def requests(self) -> list[Received]:
+        """The requests that came, oldest first; the last 20,000 of them."""
+        return list(self._received)
+
+    def fault(
+        self,
+        method: str,
+        path: str,
+        *faults: Fault,
+        times: int | None = 1,
+        match: Callable[[Received], bool] | None = None,
+    ) -> Script:
+        """Let the next matching requests meet faults, one after the other.
+
+        Args:
+            method: such as "POST", or "*".
+            path: decoded path; `*` stands for any text.
+            *faults: what happens, in turn (see `novita_async.simulator.faults`).
+            times: how often the whole row is played; None for ever.
+            match: looks at the request and says whether it is meant.
+
+        Returns:
+            The script, whose `hits` tells how many requests met it.
+        """
+        rows = itertools.repeat(faults) if times is None else itertools.repeat(faults, times)
+        script = Script(method, path, itertools.chain.from_iterable(rows) if faults else iter(()), match)
+        self._scripts.append(script)
+        return script
+
+    def reply(
+        self,
+        method: str,
+        path: str,
+        *replies: Any,
+        times: int | None = 1,
+        match: Callable[[Received], bool] | None = None,
+    ) -> Script:
+        """Let the next matching requests be answered from a script; the simulator itself does not see them.
+
+        Args:
+            *replies: each a `Reply` (status, headers, body as bytes or chunks), or a value that is sent as JSON.
+
+        The other arguments are those of `fault`.
+        """
+        fixed = [_scripted(reply if isinstance(reply, Reply) else json_reply(reply)) for reply in replies]
+        return self.fault(method, path, *fixed, times=times, match=match)
+
+    def limit(self, model: str, *, rpm: int, retry_after: bool = False) -> None:
+        """Refuse more than so many requests in any 60 seconds with 429 RATE_LIMIT_EXCEEDED.
+
+        Args:
+            model: an LLM's id, or the last part of a media model's path, such as "txt2img".
+            rpm: requests that are let through per sliding minute; refused ones do not count.
+            retry_after: say in a header how many seconds to wait. The platform documents no such header.
+        """
+        self._limits.set(model, rpm, retry_after=retry_after)
+
+
+def _keep(received: Received, chunk: bytes) -> None:
+    if len(received.body) < _BODY_KEPT:
+        received.body = (received.body + chunk)[:_BODY_KEPT]
+
+
+def _scripted(reply: Reply) -> Fault:
+    async def fault(call: Call, answer: object, stage: object) -> Reply:
+        return reply
+
+    return fault
