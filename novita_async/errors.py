@@ -93,7 +93,13 @@ __all__ = [
 
 
 class NovitaError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Attributes:
+        partial: what a stream had put together before it broke, where the caller asked for that; else None.
+    """
+
+    partial: Any = None
 
 
 # --------------------------------------------------------------------------------------------- yours
@@ -272,8 +278,6 @@ class EventTooLarge(ProtocolError):
 
 class StreamCut(ProtocolError):
     """A stream ended without its end marker. `partial` holds what was put together so far."""
-
-    partial: Any = None
 
 
 # ------------------------------------------------------------------------------------------- tasks

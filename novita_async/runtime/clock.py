@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+import anyio
 import anyio.to_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+    from typing import Any
 
-__all__ = ["Clock", "SystemClock", "TimerHandle"]
+__all__ = ["Clock", "SystemClock", "TimeoutScope", "TimerHandle", "uninterrupted"]
 
 T = TypeVar("T")
 
@@ -20,6 +23,20 @@ class TimerHandle(Protocol):
     """What `Clock.call_later` gives: a timer that can be called off."""
 
     def cancel(self) -> None: ...
+
+
+class TimeoutScope(Protocol):
+    """What `Clock.timeout` gives; `asyncio.Timeout` is one."""
+
+    def expired(self) -> bool:
+        """Whether the time ran out, as against a TimeoutError that something inside raised."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> bool | None: ...
 
 
 class Clock(Protocol):
@@ -41,7 +58,7 @@ class Clock(Protocol):
         """Call a function, which must not block, after so many seconds."""
         ...
 
-    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+    def timeout(self, seconds: float | None) -> TimeoutScope:
         """An `async with` that raises TimeoutError when it takes longer than `seconds`; None sets no limit."""
         ...
 
@@ -72,4 +89,28 @@ class SystemClock:
         return asyncio.timeout(seconds)
 
     async def to_thread(self, function: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(function)
+        return await uninterrupted(anyio.to_thread.run_sync(function))
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Carry something through to its end even when the caller is cancelled meanwhile, and only then be cancelled.
+
+    For what must not stop half-way: a write of the journal, the killing of a sandbox. Whoever calls this keeps the work
+    short or gives it a limit of its own. anyio's shield alone does not hold off a plain `task.cancel()`.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError as error:
+                if not task.done():
+                    cancelled = error
+            except Exception:  # noqa: S110 - it is raised below, by result()
+                pass
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # seen: the cancellation is what the caller is told
+        raise cancelled
+    return task.result()

@@ -23,7 +23,7 @@ class Object(msgspec.Struct, dict=True, kw_only=True):
     def raw(self) -> dict[str, Any]:
         """The untouched JSON object, unknown fields included. Decoded at each access; empty on nested objects,
         whose JSON stands inside that of the object the call returned."""
-        body: bytes = self.__dict__.get("_body", b"{}")
+        body: bytes = vars(self).get("_body", b"{}")
         return msgspec.json.decode(body)
 
 
@@ -72,5 +72,5 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         start = body[:_SHOWN_ON_ERROR].decode("utf-8", "replace")
         raise ProtocolError(f"unreadable answer: {error}; it begins {start!r}", body=body) from error
     if isinstance(value, Object):
-        value.__dict__["_body"] = body
+        vars(value)["_body"] = body
     return value

@@ -1,0 +1,75 @@
+"""An asyncio-native SDK for the Novita AI cloud.
+
+The public names are said here once and loaded when they are asked for: importing the package imports next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from . import errors
+    from .client import AsyncNovita
+    from .config import Limits, RetryPolicy, Settings, Timeouts
+    from .errors import NovitaError
+    from .llm.accumulate import ChatAccumulator
+    from .simulator import Simulator
+    from .transport.middleware import Middleware, log_requests
+    from .transport.mock import MockTransport
+    from .transport.protocol import Reply, Request, Response, Transport
+
+__all__ = [
+    "AsyncNovita",
+    "ChatAccumulator",
+    "Limits",
+    "Middleware",
+    "MockTransport",
+    "NovitaError",
+    "Reply",
+    "Request",
+    "Response",
+    "RetryPolicy",
+    "Settings",
+    "Simulator",
+    "Timeouts",
+    "Transport",
+    "__version__",
+    "errors",
+    "log_requests",
+]
+
+_HOME = {
+    "AsyncNovita": "client",
+    "ChatAccumulator": "llm.accumulate",
+    "Limits": "config",
+    "Middleware": "transport.middleware",
+    "MockTransport": "transport.mock",
+    "NovitaError": "errors",
+    "Reply": "transport.protocol",
+    "Request": "transport.protocol",
+    "Response": "transport.protocol",
+    "RetryPolicy": "config",
+    "Settings": "config",
+    "Simulator": "simulator",
+    "Timeouts": "config",
+    "Transport": "transport.protocol",
+    "log_requests": "transport.middleware",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module(".errors", __name__)
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

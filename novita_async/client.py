@@ -1,0 +1,255 @@
+"""The client: it owns the settings, the transport and the runtime, and hands them to the facades. It does nothing else.
+
+Making one touches no event loop and opens no socket. It belongs to the loop of its first call.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from .config import Limits, RetryPolicy, Settings, Timeouts, load_settings
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from .gpu import GPU
+    from .llm import Chat
+    from .media.images import Images
+    from .media.videos import Videos
+    from .runtime.call import Runtime
+    from .runtime.clock import Clock
+    from .runtime.retry import RetryDecision
+    from .runtime.scheduler import Cadence
+    from .runtime.tasks import Read, TaskSet
+    from .sandbox import Sandboxes
+    from .transport.middleware import Middleware
+    from .transport.protocol import Transport
+
+__all__ = ["AsyncNovita"]
+
+
+class AsyncNovita:
+    """Novita AI for asyncio.
+
+    Args:
+        api_key: NOVITA_API_KEY when not given. Needed before the first call, not before.
+        base_url: NOVITA_BASE_URL; https://api.novita.ai.
+        llm_base_url: NOVITA_LLM_BASE_URL; `{base_url}/openai/v1`. Any OpenAI-compatible server will do.
+        api_url: NOVITA_API_URL; the sandbox control plane.
+        sandbox_url: NOVITA_SANDBOX_URL; one address for the inside of all sandboxes, where the platform has one each.
+        domain: NOVITA_DOMAIN; the sandbox domain.
+        endpoint_base_url: NOVITA_ENDPOINT_BASE_URL; the serverless job gateway.
+        profile: NOVITA_PROFILE; a table of `~/.config/novita-async/config.toml`.
+        timeouts: limits of time; see `Timeouts`.
+        limits: bounds on what is done at once; see `Limits`.
+        retry: when and how calls are repeated; see `RetryPolicy`.
+        decide: replaces the decision whether an error is retried.
+        cadence: replaces the decision when a waiting task is read next.
+        transport: what carries the requests: a mock, a recording, `Simulator().transport()`; aiohttp when not given.
+            The client closes it.
+        middleware: wrapped around the transport, the first one outermost; see `log_requests`.
+        journal: path of a file that remembers submitted tasks across crashes; see `tasks.resume`. None keeps none.
+        clock: source of time, for tests.
+
+    Raises:
+        ConfigError: a setting cannot work. The message names the argument or the variable.
+
+    Example:
+        async with AsyncNovita() as novita:
+            answer = await novita.chat.completions.create(
+                model="deepseek/deepseek-v3.1", messages=[{"role": "user", "content": "Hello"}]
+            )
+            print(answer.choices[0].message.content)
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        llm_base_url: str | None = None,
+        api_url: str | None = None,
+        sandbox_url: str | None = None,
+        domain: str | None = None,
+        endpoint_base_url: str | None = None,
+        profile: str | None = None,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        retry: RetryPolicy | None = None,
+        decide: RetryDecision | None = None,
+        cadence: Cadence | None = None,
+        transport: Transport | None = None,
+        middleware: Sequence[Middleware] = (),
+        journal: str | os.PathLike[str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._runtime: Runtime | None = None  # what the finalizer looks at, should a setting be refused below
+        self.settings: Settings = load_settings(
+            api_key=api_key,
+            base_url=base_url,
+            llm_base_url=llm_base_url,
+            api_url=api_url,
+            sandbox_url=sandbox_url,
+            domain=domain,
+            endpoint_base_url=endpoint_base_url,
+            profile=profile,
+            timeouts=timeouts,
+            limits=limits,
+            retry=retry,
+        )
+        self._given_transport = transport
+        self._middleware = tuple(middleware)
+        self._decide = decide
+        self._cadence = cadence
+        self._journal_path = journal
+        self._clock = clock
+        self._tasks: TaskSet | None = None
+        self._closed = False
+        frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # the one cheap way to name the caller's line
+        self._made_at = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._runtime is not None else "unused"
+        counts = " ".join(f"{name}={value}" for name, value in self.stats().items() if value)
+        return f"<AsyncNovita {self.settings.base_url} {state}{' ' + counts if counts else ''}>"
+
+    # ----------------------------------------------------------------------------------------- products
+
+    @cached_property
+    def chat(self) -> Chat:
+        """Chat completions, streamed or whole."""
+        from .llm import Chat
+
+        return Chat(self._core())
+
+    @cached_property
+    def images(self) -> Images:
+        """Pictures: submit and wait, or at once where the model answers at once."""
+        from .media.images import Images
+
+        return Images(self._core(), self.tasks)
+
+    @cached_property
+    def videos(self) -> Videos:
+        """Videos: submit and wait."""
+        from .media.videos import Videos
+
+        return Videos(self._core(), self.tasks)
+
+    @cached_property
+    def sandboxes(self) -> Sandboxes:
+        """Agent sandboxes: commands and files in a machine of their own."""
+        from .sandbox import Sandboxes
+
+        return Sandboxes(self._core())
+
+    @cached_property
+    def gpu(self) -> GPU:
+        """GPU instances and products."""
+        from .gpu import GPU
+
+        return GPU(self._core(), self.tasks)
+
+    @property
+    def tasks(self) -> TaskSet:
+        """All submitted tasks, whatever the product: wait for many, resume after a crash."""
+        if self._tasks is None:
+            from .runtime.journal import Journal
+            from .runtime.scheduler import Scheduler, default_cadence
+            from .runtime.tasks import TaskSet
+
+            runtime = self._core()
+            self._tasks = TaskSet(
+                runtime,
+                Scheduler(runtime),
+                Journal(self._journal_path, runtime.clock) if self._journal_path is not None else None,
+                kinds={"media": self._media_reader},
+                cadence=self._cadence or default_cadence,
+            )
+        return self._tasks
+
+    def stats(self) -> dict[str, int]:
+        """Live counters: requests sent and repeated, requests and streams open, calls queued at a gate, tasks."""
+        if self._runtime is None:
+            return {}
+        runtime = self._runtime
+        return {
+            "requests": runtime.sent,
+            "retries": runtime.retried,
+            "open_requests": runtime.slots.slots - runtime.slots.free,
+            "open_streams": len(runtime.open),
+            "queued": runtime.queued,
+            **(self._tasks.stats() if self._tasks is not None else {}),
+        }
+
+    # ---------------------------------------------------------------------------------------------- life
+
+    async def aclose(self) -> None:
+        """Close streams, waits and connections. Safe to call twice. Sandboxes and instances are left running."""
+        if self._closed:
+            return
+        self._closed = True
+        from .runtime.clock import uninterrupted
+
+        await uninterrupted(self._end())
+
+    async def _end(self) -> None:
+        runtime = self._core()
+        if self._tasks is not None:
+            await self._tasks.aclose()
+        await runtime.aclose()
+        if self._given_transport is not None:
+            await self._given_transport.aclose()  # also when no request was ever sent through it
+
+    async def __aenter__(self) -> Self:
+        self._core().enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        # Only sockets are let go of: a coroutine scheduled from here would run on whatever loop happens to be there.
+        runtime = getattr(self, "_runtime", None)
+        if runtime is not None and not self._closed and runtime.abandon():
+            _warn(
+                f"an AsyncNovita made at {self._made_at} was dropped and not closed: use `async with` or `aclose()`",
+                ResourceWarning,
+                source=self,
+            )
+
+    # --------------------------------------------------------------------------------------------- wiring
+
+    def _core(self) -> Runtime:
+        if self._runtime is None:
+            from .runtime.call import Runtime
+            from .runtime.clock import SystemClock
+            from .runtime.retry import default_decision
+
+            self._runtime = Runtime(
+                self.settings,
+                clock=self._clock or SystemClock(),
+                make_transport=self._make_transport,
+                middleware=self._middleware,
+                decide=self._decide or default_decision,
+            )
+        return self._runtime
+
+    def _make_transport(self) -> Transport:
+        if self._given_transport is not None:
+            return self._given_transport
+        from .transport.aiohttp import AiohttpTransport
+
+        return AiohttpTransport(keepalive=self.settings.limits.keep_alive)
+
+    def _media_reader(self) -> Read[Any]:
+        from .media.results import task_reader
+
+        return task_reader(self._core())

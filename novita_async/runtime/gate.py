@@ -1,0 +1,161 @@
+"""Who may send now. One FIFO queue for the slots of a client, and one for the rate of each model.
+
+A gate is asked before every attempt and never while one runs, so waiting here eats no attempt's time. It is plain
+bookkeeping on the event loop's thread: taking a free place costs no turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .clock import Clock, TimerHandle
+
+__all__ = ["Gate", "RateGate"]
+
+_WINDOW = 60.0
+# Our window and the server's do not begin at the same moment; a little later is never too early.
+_SLACK = 0.05
+
+
+class _Queue:
+    """The waiting line both gates share: strict order, and nobody overtakes by arriving at the right moment."""
+
+    def __init__(self) -> None:
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return sum(not waiter.done() for waiter in self._waiters)
+
+    def _take(self) -> bool:
+        """Take a place if there is one."""
+        raise AssertionError("a gate says what a place is")
+
+    def _give_back(self) -> None:
+        """Undo a `_take` whose taker went away before it was told."""
+
+    async def acquire(self, *, first: bool = False) -> None:
+        """Wait for a place and take it. Cancelling leaves the line and takes nothing.
+
+        Args:
+            first: stand at the head of the line: one who was sent back by the server waits only once for its turn.
+        """
+        if not self._waiters and self._take():
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        if first:
+            self._waiters.appendleft(waiter)
+        else:
+            self._waiters.append(waiter)
+        self._wake()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+            else:
+                self._give_back()  # the place was given in the same turn as the cancellation: pass it on
+            self._wake()
+            raise
+
+    def close(self, error: Exception) -> None:
+        """Send everyone who waits away with this error."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
+
+    def _wake(self) -> None:
+        while self._waiters:
+            if self._waiters[0].done():
+                self._waiters.popleft()  # cancelled, and its task has not run since
+            elif self._take():
+                self._waiters.popleft().set_result(None)
+            else:
+                break
+
+
+class Gate(_Queue):
+    """So many at once.
+
+    Args:
+        slots: how many may be taken at the same time.
+    """
+
+    def __init__(self, slots: int) -> None:
+        super().__init__()
+        self.slots = slots
+        self.free = slots
+
+    def __repr__(self) -> str:
+        return f"<Gate {self.slots - self.free}/{self.slots} taken, {self.waiting} waiting>"
+
+    def _take(self) -> bool:
+        if self.free:
+            self.free -= 1
+            return True
+        return False
+
+    def _give_back(self) -> None:
+        self.free += 1
+
+    def release(self) -> None:
+        """Give a slot back; the first in line gets it."""
+        self._give_back()
+        self._wake()
+
+
+class RateGate(_Queue):
+    """So many sends in any 60 seconds, and none while the platform has asked everybody to wait.
+
+    Args:
+        clock: the client's clock.
+        rpm: sends allowed in any window of 60 seconds; None for as many as come.
+    """
+
+    def __init__(self, clock: Clock, rpm: int | None) -> None:
+        super().__init__()
+        self._clock = clock
+        self._sent: deque[float] | None = None if rpm is None else deque(maxlen=rpm)
+        self._paused_until = 0.0
+        self._timer: TimerHandle | None = None
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody through for so long: one 429 speaks to every waiter of its model."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+
+    def _take(self) -> bool:
+        now = self._clock.monotonic()
+        ready = self._paused_until
+        if self._sent is not None and len(self._sent) == self._sent.maxlen:
+            ready = max(ready, self._sent[0] + _WINDOW + _SLACK)
+        if now < ready:
+            self._arm(ready - now)
+            return False
+        if self._sent is not None:
+            self._sent.append(now)
+        return True
+
+    def _arm(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = self._clock.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake()
+
+    def _give_back(self) -> None:
+        # The send did not happen; the newest entry may be another's, and their times are as good as equal.
+        if self._sent:
+            self._sent.pop()
+
+    def close(self, error: Exception) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().close(error)

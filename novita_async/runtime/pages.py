@@ -1,0 +1,68 @@
+"""Lists that come in pages, whatever the style of the pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+
+__all__ = ["Pages", "numbered"]
+
+T = TypeVar("T")
+
+
+class Pages(Generic[T]):
+    """A list at the platform: `async for item in ...` fetches pages as they are needed, `await ...` gives all items.
+
+    Args:
+        pages: makes an iterator over the pages; called once for each iteration.
+    """
+
+    def __init__(self, pages: Callable[[], AsyncIterator[list[T]]]) -> None:
+        self._pages = pages
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for page in self._pages():
+            for item in page:
+                yield item
+
+    def __await__(self) -> Generator[Any, None, list[T]]:
+        return self._all().__await__()
+
+    async def _all(self) -> list[T]:
+        return [item async for item in self]
+
+
+def numbered(
+    fetch: Callable[[int], Awaitable[tuple[list[T], int]]], *, size: int, identify: Callable[[T], str]
+) -> Pages[T]:
+    """Pages counted by number, whose first number nobody documents (contract/gpu.md 7).
+
+    Begins at 1; when the platform says that there are items and page 1 is empty, begins again at 0. Ends at a short
+    page. An item that moves between pages while they are read is given once.
+
+    Args:
+        fetch: gives the items of a page and the total that the platform tells, 0 when it tells none.
+        size: items asked for a page.
+        identify: what makes an item itself.
+    """
+
+    async def pages() -> AsyncIterator[list[T]]:
+        seen: set[str] = set()
+        number = 1
+        items, total = await fetch(number)
+        if not items and total > 0:
+            number = 0
+            items, total = await fetch(number)
+        while True:
+            fresh = [item for item in items if identify(item) not in seen]
+            seen.update(map(identify, fresh))
+            yield fresh
+            # A page without anything new means that the server ignores the number: going on would never end.
+            if len(items) < size or not fresh or (total and len(seen) >= total):
+                return
+            number += 1
+            items, total = await fetch(number)
+
+    return Pages(pages)

@@ -1,0 +1,256 @@
+"""Answers that come bit by bit: raw chunks in, decoded events out, and the connection given back on every way out.
+
+The two limits count decoded events. A server that keeps a stream alive with comments is a server that gives nothing.
+One timer watches a stream for its whole life, whatever the number of chunks: nothing is scheduled for a chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+
+import anyio
+
+from ..errors import ClientClosed, NovitaError, StreamStalled
+from .retry import RETRYABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from ..transport.protocol import Response
+    from .call import Attempts, Runtime
+    from .clock import TimerHandle
+
+__all__ = ["EventStream", "Reader"]
+
+T = TypeVar("T")
+
+# A server ends its body right behind the end marker. Waiting this long for it saves the next call a new connection.
+_LINGER = 0.05
+
+
+class Reader(Protocol[T]):
+    """What turns the bytes of one product's stream into values. Pure; a repeated attempt gets a fresh one.
+
+    Attributes:
+        done: the stream's own end marker has come.
+    """
+
+    done: bool
+
+    def feed(self, chunk: bytes, out: list[T]) -> None:
+        """Append the values that these bytes complete. An error is raised after the values before it were appended."""
+        ...
+
+    def close(self, out: list[T]) -> None:
+        """Take the end of the body; raise `StreamCut` when it came too early."""
+        ...
+
+    def is_content(self, value: T) -> bool:
+        """Whether this value is what the caller waits for: from then on nothing is repeated."""
+        ...
+
+
+class EventStream(Generic[T]):
+    """An async iterator over the events of an answer.
+
+    Leaving `async with` or calling `aclose()` closes the connection unless the stream was read to its end. Iterating a
+    closed stream ends at once.
+
+    Raises while iterating:
+        StreamStalled: no event within `first_event`, then `idle`, seconds.
+        APIError: an error frame inside the stream. Before the first content it is retried like a status.
+        StreamCut: the body ended before the stream did.
+        ConnectionLost: the connection broke.
+        EventTooLarge: an event over `Limits.max_event_bytes`.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        attempts: Attempts,
+        response: Response,
+        make_reader: Callable[[Response], Reader[T]],
+        *,
+        first_event: float | None,
+        idle: float | None,
+    ) -> None:
+        self._runtime = runtime
+        self._clock = runtime.clock
+        self._attempts = attempts
+        self._response = response
+        self._make_reader = make_reader
+        self._reader = make_reader(response)
+        self._limits = {"first_event": first_event, "idle": idle}
+        self._name = "first_event"
+        self._ready: deque[T] = deque()
+        self._held: list[T] = []
+        self._error: NovitaError | None = None
+        self._started = False
+        self._ended = False
+        self._closed = False
+        self._waiting_since: float | None = None
+        self._watch: TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        runtime.open.add(self)
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the answer."""
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the answer."""
+        return self._response.headers
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if not self._ready:
+            await self._fill()
+            if not self._ready:
+                error, self._error = self._error, None
+                await self.aclose()
+                if error is not None:
+                    raise error
+                raise StopAsyncIteration
+        return self._ready.popleft()
+
+    async def _fill(self) -> None:
+        """Read until there is something to hand out, the stream has ended or an error is due."""
+        try:
+            while not self._ready and not self._ended and self._error is None and not self._closed:
+                self._begin_wait()
+                out: list[T] = []
+                try:
+                    chunk = await self._response.body.read()
+                    if chunk:
+                        self._reader.feed(chunk, out)
+                        self._ended = self._reader.done
+                    else:
+                        self._ended = True
+                        self._reader.close(out)
+                except NovitaError as error:
+                    self._error = error
+                if out:
+                    self._waiting_since = None
+                    self._name = "idle"
+                    self._take(out)
+                error = self._error
+                if error is not None and not self._started and isinstance(error, RETRYABLE):
+                    self._waiting_since = None
+                    await self._reopen(error)
+                if self._held and (self._ended or self._error is not None):
+                    self._ready += self._held
+                    self._held.clear()
+        finally:
+            self._waiting_since = None
+
+    def _take(self, values: list[T]) -> None:
+        """Hand values out. Those before the first content are held back, so that a repeat starts from nothing."""
+        if not self._started:
+            self._held += values
+            if not any(map(self._reader.is_content, values)):
+                return
+            self._started = True
+            values = self._held
+            self._held = []
+        self._ready += values
+
+    async def _reopen(self, error: NovitaError) -> None:
+        """Try the whole call once more, or leave the error to be raised."""
+        self._response.body.abort(ClientClosed("the attempt was given up"))
+        self._attempts.release()
+        try:
+            await self._attempts.retry(error)
+            self._response = await self._attempts.open()
+        except NovitaError as final:
+            self._error = final
+            return
+        self._reader = self._make_reader(self._response)
+        self._error = None
+        self._ended = False
+        self._held.clear()
+        self._name = "first_event"
+
+    # --------------------------------------------------------------------------------------- the watch
+
+    def _begin_wait(self) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = self._clock.monotonic()
+        if self._watch is None:
+            self._arm(self._limits[self._name])
+
+    def _arm(self, seconds: float | None) -> None:
+        if seconds is not None:
+            self._watch = self._clock.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        limit = self._limits[self._name]
+        if self._closed or limit is None:
+            return
+        if self._waiting_since is None:  # the caller is busy with an event, not us with the network
+            self._arm(limit)
+            return
+        waited = self._clock.monotonic() - self._waiting_since
+        if waited >= limit:
+            self._response.body.abort(StreamStalled(self._name, limit))
+        else:
+            self._arm(limit - waited)
+
+    # --------------------------------------------------------------------------------------------- end
+
+    def abort(self, error: Exception) -> None:
+        """Close the connection now and end a pending read with this error."""
+        self._response.body.abort(error)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._closed = True
+        self._attempts.release()
+        self._runtime.open.discard(self)
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    async def aclose(self) -> None:
+        """Close the stream and give its connection back. Safe to call twice."""
+        if self._closed:
+            return
+        drained = self._ended and self._error is None and self._reader.done
+        self._let_go()
+        body = self._response.body
+        with anyio.CancelScope(shield=True):
+            try:
+                if drained:
+                    async with self._clock.timeout(_LINGER):
+                        await body.read()
+            except (NovitaError, TimeoutError):
+                pass  # the events are all there: how the body ends is of no interest
+            finally:
+                await body.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if getattr(self, "_closed", True):
+            return
+        _warn(f"a stream was dropped and not closed: use `async with` ({self._attempts.call.url})", ResourceWarning)
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:  # a plain synchronous close on its own loop: the slot and the socket are not lost
+            self.abort(ClientClosed("the stream was dropped"))
