@@ -171,12 +171,14 @@ class _Upload:
 
     def __init__(self, body: AsyncIterable[bytes]) -> None:
         self._source = aiter(body)
+        self._read = False
         self.error: Exception | None = None
 
     def __aiter__(self) -> _Upload:
         return self
 
     async def __anext__(self) -> bytes:
+        self._read = True
         try:
             return await anext(self._source)
         except StopAsyncIteration:
@@ -186,7 +188,8 @@ class _Upload:
             raise
 
     async def aclose(self) -> None:
-        await _close(self._source)
+        if self._read:  # a body that nobody looked at can still be sent by another attempt
+            await _close(self._source)
 
 
 class _Inflater:
