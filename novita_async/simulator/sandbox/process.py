@@ -1,0 +1,304 @@
+"""One real process and the streams that watch it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ...runtime.clock import TimerHandle
+    from .isolation import Command, Isolation, Layout
+
+__all__ = ["Config", "End", "Item", "Output", "Process", "Watch"]
+
+CHUNK = 32 * 1024
+#: Chunks that a stream may be behind before the process has to wait for it.
+BACKLOG = 16
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A command as it was asked for, which is also how it is listed."""
+
+    cmd: str = ""
+    args: list[str] = []
+    envs: dict[str, str] = {}
+    cwd: str | None = None
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What the process wrote: `name` is stdout or stderr."""
+
+    name: str
+    data: bytes
+
+
+class End(msgspec.Struct, frozen=True):
+    """How it ended. `code` is -1 and `exited` False after a signal."""
+
+    code: int
+    exited: bool
+    status: str
+
+
+#: What a stream gets: output, then the end; or None when the sandbox ended first.
+Item: TypeAlias = Output | End | None
+
+
+class Watch:
+    """One stream's view of a process, from the moment it was opened: earlier output is not replayed."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._items: asyncio.Queue[Item] = asyncio.Queue()
+
+    @property
+    def full(self) -> bool:
+        return self._items.qsize() >= BACKLOG
+
+    def put(self, item: Item) -> None:
+        self._items.put_nowait(item)
+
+    async def next(self) -> Item:
+        """Wait for the next item."""
+        item = await self._items.get()
+        self._process.regulate()
+        return item
+
+
+class Process(asyncio.SubprocessProtocol):
+    """A process of a sandbox.
+
+    Output goes to every open `Watch`. The slowest one sets the pace: the pipes are not read while it is behind. With no
+    watch open, output is read and dropped.
+
+    Attributes:
+        pid: of this machine.
+        end: how it ended; None while it runs.
+        overdue: it was killed because its time was over.
+        finished: set when it has ended and everything of it is closed.
+    """
+
+    def __init__(self, config: Config, command: Command, *, stdin: bool, tag: str | None) -> None:
+        self.config = config
+        self.tag = tag
+        self.pid = 0
+        self.end: End | None = None
+        self.overdue = False
+        self.finished = asyncio.Event()
+        self.deadline: TimerHandle | None = None
+        self._command = command
+        self._stdin = stdin
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._watches: set[Watch] = set()
+        self._open_pipes = {1, 2}
+        self._exited = False
+        self._paused = False
+        self._gone = False
+        self._signalled = 0
+        self._namespaced = False
+        self._info_fd = -1
+        self._info = b""
+        self._informed = asyncio.Event()
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    async def start(self, isolation: Isolation, layout: Layout, sandbox_id: str) -> None:
+        """Start it.
+
+        Raises:
+            OSError: the system refused.
+            ValueError: an argument or a variable holds a NUL byte.
+        """
+        loop = asyncio.get_running_loop()
+        self._namespaced = bool(isolation.bwrap)
+        inherited: list[int] = []
+        if self._namespaced:
+            self._info_fd, info = os.pipe()
+            os.set_blocking(self._info_fd, False)
+            loop.add_reader(self._info_fd, self._read_info)
+            inherited.append(info)
+        launch = isolation.launch(self._command, layout, sandbox_id, *inherited)
+        try:
+            await loop.subprocess_exec(
+                lambda: self,
+                *launch.args,
+                stdin=asyncio.subprocess.PIPE if self._stdin else asyncio.subprocess.DEVNULL,
+                env=launch.env,
+                cwd=launch.cwd,
+                pass_fds=inherited,
+                start_new_session=True,
+            )
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            for fd in inherited:
+                os.close(fd)
+
+    @contextmanager
+    def watch(self) -> Generator[Watch]:
+        """Watch it from now on; a process that has ended gives only its end."""
+        watch = Watch(self)
+        self._watches.add(watch)
+        if self.finished.is_set():
+            watch.put(self.end)
+        try:
+            yield watch
+        finally:
+            self._watches.discard(watch)
+            self.regulate()
+
+    async def write(self, data: bytes) -> None:
+        """Write to its standard input, and wait while the pipe is full.
+
+        Raises:
+            OSError: it has no standard input, or closed it.
+        """
+        pipe = self._input()
+        pipe.write(data)
+        await self._writable.wait()
+
+    def close_stdin(self) -> None:
+        """Close its standard input once everything is written.
+
+        Raises:
+            OSError: it has none.
+        """
+        self._input().write_eof()
+
+    def _input(self) -> asyncio.WriteTransport:
+        pipe = cast("asyncio.WriteTransport | None", self._transport and self._transport.get_pipe_transport(0))
+        if pipe is None:
+            raise OSError("stdin is not enabled for this process")
+        if pipe.is_closing():
+            raise BrokenPipeError("stdin of this process is closed")
+        return pipe
+
+    def kill(self) -> None:
+        """Kill it and every process it started. Output that is still in the pipes is lost."""
+        self._signalled = signal.SIGKILL
+        if self._exited and self._transport is not None:
+            self._transport.close()  # what still holds the pipes has left the group
+        else:
+            self._send(self.pid, signal.SIGKILL)
+
+    def abandon(self) -> None:
+        """Kill it because its sandbox ends: its streams break off instead of telling an end."""
+        self._gone = True
+        self.kill()
+
+    def expire(self) -> None:
+        """Kill it because its time is over."""
+        self.overdue = True
+        self.kill()
+
+    async def terminate(self) -> None:
+        """Send SIGTERM to it and to the processes of its group."""
+        self._signalled = signal.SIGTERM
+        if not self._namespaced:
+            self._send(self.pid, signal.SIGTERM)
+            return
+        # The first process of the namespace leads the command's group; it ignores SIGTERM itself, the command gets it.
+        await self._informed.wait()
+        if self._info and not self._exited:
+            self._send(msgspec.json.decode(self._info)["child-pid"], signal.SIGTERM)
+
+    @staticmethod
+    def _send(group: int, number: int) -> None:
+        with suppress(ProcessLookupError):  # ended meanwhile
+            os.killpg(group, number)
+
+    def regulate(self) -> None:
+        """Read from the process, or not, as the streams can take it."""
+        paused = any(watch.full for watch in self._watches)
+        if paused == self._paused or self._transport is None:
+            return
+        self._paused = paused
+        for fd in (1, 2):
+            pipe = cast("asyncio.ReadTransport | None", self._transport.get_pipe_transport(fd))
+            if pipe is not None:
+                (pipe.pause_reading if paused else pipe.resume_reading)()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+        self.pid = self._transport.get_pid() or 0
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        name = "stdout" if fd == 1 else "stderr"
+        for start in range(0, len(data), CHUNK):
+            output = Output(name, data[start : start + CHUNK])
+            for watch in self._watches:
+                watch.put(output)
+        self.regulate()
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._open_pipes.discard(fd)
+        if fd == 0:
+            self._writable.set()
+        self._settle()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def process_exited(self) -> None:
+        self._exited = True
+        self._send(self.pid, signal.SIGKILL)  # what is left of its group
+        if self._signalled == signal.SIGKILL and self._transport is not None:
+            self._transport.close()
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.finished.is_set() or not self._exited or self._open_pipes:
+            return
+        assert self._transport is not None
+        self.end = self._ending(self._transport.get_returncode() or 0)
+        item = None if self._gone else self.end
+        for watch in self._watches:
+            watch.put(item)
+        self._transport.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+        self._close_info()
+        self._writable.set()
+        self.finished.set()
+
+    def _read_info(self) -> None:
+        try:
+            data = os.read(self._info_fd, 4096)
+        except BlockingIOError:
+            return
+        self._info += data
+        if not data:
+            self._close_info()
+
+    def _close_info(self) -> None:
+        if self._info_fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._info_fd)
+            os.close(self._info_fd)
+            self._info_fd = -1
+        self._informed.set()
+
+    def _ending(self, code: int) -> End:
+        number = -code
+        # bubblewrap reports a signal as a shell does: only one that was sent from here can be told from an exit code.
+        if self._namespaced and code == 128 + self._signalled:
+            number = self._signalled
+        if number > 0:
+            name = signal.strsignal(number) or f"signal {number}"
+            return End(-1, exited=False, status=f"signal: {name.lower()}")
+        return End(code, exited=True, status=f"exit status {code}")
