@@ -234,8 +234,9 @@ class Completions:
 
 
 def _check_messages(messages: object) -> None:
+    kind = type(messages).__name__
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
-        raise ValidationError(f"messages must be a list of messages, got {type(messages).__name__}")
+        raise ValidationError(f"messages must be a list of messages, got {kind}")
     if not messages:
         raise ValidationError("messages is empty: a conversation has at least one message")
     for number, message in enumerate(cast("Sequence[object]", messages)):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import anyio
 
-from ..errors import ClientClosed, NovitaError, StreamStalled
+from ..errors import ClientClosed, NovitaError, StreamCut, StreamStalled
 from .retry import RETRYABLE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .call import Attempts, Runtime
     from .clock import TimerHandle
 
-__all__ = ["EventStream", "Reader"]
+__all__ = ["BytesReader", "EventStream", "Reader"]
 
 T = TypeVar("T")
 
@@ -52,6 +52,30 @@ class Reader(Protocol[T]):
     def is_content(self, value: T) -> bool:
         """Whether this value is what the caller waits for: from then on nothing is repeated."""
         ...
+
+
+class BytesReader:
+    """The reader of a plain body: every chunk is an event, and the length that was announced is held."""
+
+    def __init__(self, response: Response) -> None:
+        self.done = False
+        announced = response.headers.get("content-length", "")
+        # Behind a content encoding the length is that of the packed bytes, which nobody above the transport sees.
+        plain = response.headers.get("content-encoding", "identity") == "identity"
+        self.length = int(announced) if announced.isdigit() and plain else None
+        self.received = 0
+
+    def feed(self, chunk: bytes, out: list[bytes]) -> None:
+        self.received += len(chunk)
+        out.append(chunk)
+
+    def close(self, out: list[bytes]) -> None:
+        self.done = True
+        if self.length is not None and self.received != self.length:
+            raise StreamCut(f"the body ended after {self.received} of {self.length} bytes")
+
+    def is_content(self, value: bytes) -> bool:
+        return True
 
 
 class EventStream(Generic[T]):
