@@ -26,7 +26,7 @@ from ..errors import (
     ProtocolError,
     ValidationError,
 )
-from .protocol import Response
+from .protocol import Response, close_source
 
 if TYPE_CHECKING:
     import ssl
@@ -300,9 +300,7 @@ class _Upload(Payload):
                 self.error = ValidationError(f"the body is not as long as its Content-Length of {content_length} says")
                 raise self.error
         finally:
-            aclose = getattr(self._source, "aclose", None)  # generators have it, other iterators need not
-            if aclose is not None:
-                await aclose()
+            await close_source(self._source)
 
     async def _next(self) -> bytes | None:
         try:

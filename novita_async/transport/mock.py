@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ProtocolError
-from .protocol import Headers, Reply, Request, Response
+from .protocol import Headers, Reply, Request, Response, close_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
@@ -142,7 +142,7 @@ class MockTransport:
             body.fail(lost)
         finally:
             self._bodies.discard(body)
-            await _close(source)
+            await close_source(source)
             if upload is not None:
                 await upload.aclose()
 
@@ -158,12 +158,6 @@ class MockTransport:
 
 def _bodyless(request: Request, reply: Reply) -> bool:
     return request.method == "HEAD" or reply.status in _NO_BODY
-
-
-async def _close(source: AsyncIterator[bytes]) -> None:
-    aclose = getattr(source, "aclose", None)  # generators have it, other iterators need not
-    if aclose is not None:
-        await aclose()
 
 
 class _Upload:
@@ -189,7 +183,7 @@ class _Upload:
 
     async def aclose(self) -> None:
         if self._read:  # a body that nobody looked at can still be sent by another attempt
-            await _close(self._source)
+            await close_source(self._source)
 
 
 class _Inflater:

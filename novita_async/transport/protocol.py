@@ -7,7 +7,7 @@ never adds credentials: those have one owner each, above this line. It maps its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -22,6 +22,7 @@ __all__ = [
     "Transport",
     "WebSocket",
     "WebSocketHandler",
+    "close_source",
     "shown",
 ]
 
@@ -185,6 +186,13 @@ def shown(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Iterate over headers as they may be shown: secret values blotted out."""
     for name, value in headers.items():
         yield name, "***" if name.lower() in SECRET_HEADERS else value
+
+
+async def close_source(source: AsyncIterator[bytes]) -> None:
+    """Close an iterator of chunks. Generators can be closed, other iterators need not be."""
+    aclose = getattr(source, "aclose", None)
+    if aclose is not None:
+        await aclose()
 
 
 class Reply(msgspec.Struct):
