@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from ..errors import ConnectError
+from ..errors import ConnectError, ConnectionLost
 from ..runtime.clock import Clock, SystemClock
 from ..transport.mock import MockTransport
 from ..transport.protocol import Reply, Request, shown
 from .keys import simulator_key
 from .limits import Limits
 from .llm import LLM
+from .media import Media
 from .router import Call, Router, json_reply
 
 if TYPE_CHECKING:
@@ -128,9 +129,10 @@ class Simulator:
         self._closed = asyncio.Event()
         self._limits = Limits(self.clock)
         self._router = Router()
-        LLM(clock=self.clock, api_key=self.api_key, seed=seed, chunk_delay=chunk_delay, limits=self._limits).routes(
-            self._router
-        )
+        llm = LLM(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, chunk_delay=chunk_delay)
+        media = Media(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, task_seconds=task_seconds)
+        for product in (llm, media):
+            product.routes(self._router)
 
     async def __aenter__(self) -> Simulator:
         return self
@@ -147,7 +149,7 @@ class Simulator:
     async def silence(self) -> NoReturn:
         """Wait until the client goes away or the simulator closes, then break the connection: for faults."""
         await self._closed.wait()
-        raise ConnectionResetError("the simulator closed")
+        raise ConnectionLost("the simulator closed")
 
     # ------------------------------------------------------------------------------------- being reached
 
@@ -156,7 +158,7 @@ class Simulator:
 
         Raises:
             ConnectError: the simulator is closed.
-            ConnectionResetError: a fault breaks the connection.
+            ConnectionLost: a fault breaks the connection.
         """
         if self._closed.is_set():
             raise ConnectError("the simulator is closed")

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, TypeAlias
 
 import msgspec
 
+from ..errors import ConnectionLost
 from ..transport.protocol import Reply
 from .router import Call, json_reply
 
@@ -161,7 +162,7 @@ class Drop:
         """Break it when the request has been read. The request is not carried out."""
 
         async def fault(call: Call, answer: Callable[[], Awaitable[Reply]], stage: Stage) -> Reply:
-            raise ConnectionResetError("dropped before the headers, as a test asked")
+            raise ConnectionLost("dropped before the headers, as a test asked")
 
         return fault
 
@@ -171,7 +172,7 @@ class Drop:
 
         async def fault(call: Call, answer: Callable[[], Awaitable[Reply]], stage: Stage) -> Reply:
             await answer()
-            raise ConnectionResetError("dropped in place of the answer, as a test asked")
+            raise ConnectionLost("dropped in place of the answer, as a test asked")
 
         return fault
 
@@ -182,7 +183,7 @@ class Drop:
         async def work(chunks: AsyncGenerator[bytes, None], stage: Stage) -> AsyncIterator[bytes]:
             async for chunk in _first(after, chunks):
                 yield chunk
-            raise ConnectionResetError("dropped in the body, as a test asked")
+            raise ConnectionLost("dropped in the body, as a test asked")
 
         return _in_body(work)
 

@@ -30,16 +30,16 @@ _IDLE = frozenset(
     re.findall(
         r"\w+",
         """
-        a about above after again all also am an and any are as ask at be because been before being below best between
-        both briefly but by can compose could define describe did do does doing down each elaborate exactly explain feel feels few
-        first for from further game get give good great had happen happens haiku has have help here how i if in into is it its just
-        keep kindly know let like line lines list long make many me mean means more most much must my name need new no
-        nor not note now of off ok okay on once one only or other our out over paragraph paragraphs please poem question
-        quick quickly really reply same say sentence sentences shall she short should show simple simply so some
-        something sort story such summarise summarize take tell text than thank thanks that the their them then there
-        these they thing things think this those three through to too two under until up us use using very want was way
-        we well were what when where which while who whom why will with without word words work works would write you
-        your yours
+        a about above after again all also am an and any are as ask at be because been before being below best
+        between both briefly but by can compose could define describe did do does doing down each elaborate exactly
+        explain feel feels few first for from further game get give good great had happen happens haiku has have
+        help here how i if in into is it its just keep kindly know let like line lines list long make many me mean
+        means more most much must my name need new no nor not note now of off ok okay on once one only or other our
+        out over paragraph paragraphs please poem question quick quickly really reply same say sentence sentences
+        shall she short should show simple simply so some something sort story such summarise summarize take tell
+        text than thank thanks that the their them then there these they thing things think this those three through
+        to too two under until up us use using very want was way we well were what when where which while who whom
+        why will with without word words work works would write you your yours
         """,
     )
 )
