@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from . import keys
 from .clip import film
+from .faults import Outcome
 from .outputs import Outputs
 from .pictures import draw
 from .router import Call, Router, json_reply
@@ -28,7 +29,6 @@ from .router import Call, Router, json_reply
 if TYPE_CHECKING:
     from ..runtime.clock import Clock
     from ..transport.protocol import Reply
-    from .faults import Outcome
     from .limits import Limits
 
 __all__ = ["Media"]

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,8 +18,6 @@ import msgspec
 from ..transport.protocol import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..runtime.clock import Clock
     from .router import Call, Router
 
