@@ -13,12 +13,13 @@ from .isolation import Command
 from .machine import held
 from .paths import absolute, is_system
 from .process import Config, End, Output, Process, Watch
-from .rpc import Enter, RpcError, Session, stream, unary
+from .rpc import RpcError, Session, stream, unary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from ..router import Router
+    from .door import Door
     from .machine import Machine
 
 __all__ = ["add_routes"]
@@ -61,16 +62,16 @@ _SIGKILL = ("SIGNAL_SIGKILL", 9)
 _SIGTERM = ("SIGNAL_SIGTERM", 15)
 
 
-def add_routes(router: Router, enter: Enter) -> None:
+def add_routes(router: Router, door: Door) -> None:
     """Serve the Process service."""
     for name, endpoint in {
-        "Start": stream(enter, Start, start),
-        "Connect": stream(enter, Selected, connect),
-        "List": unary(enter, Nothing, list_),
-        "SendInput": unary(enter, SendInput, send_input),
-        "SendSignal": unary(enter, SendSignal, send_signal),
-        "CloseStdin": unary(enter, Selected, close_stdin),
-        "Update": unary(enter, Selected, update),
+        "Start": stream(door, Start, start),
+        "Connect": stream(door, Selected, connect),
+        "List": unary(door, Nothing, list_),
+        "SendInput": unary(door, SendInput, send_input),
+        "SendSignal": unary(door, SendSignal, send_signal),
+        "CloseStdin": unary(door, Selected, close_stdin),
+        "Update": unary(door, Selected, update),
     }.items():
         router.add("POST", f"/process.Process/{name}", endpoint)
 

@@ -114,10 +114,6 @@ class Sandboxes:
             return None
         return machine
 
-    def by_token(self, token: str) -> Machine | None:
-        """The running sandbox of an access token."""
-        return self.get(self.id_of(token))
-
     def id_of(self, token: str) -> str:
         """The id of the sandbox, running or gone, that an access token was made for, or ""."""
         return self._ids.get(token, "")

@@ -13,6 +13,7 @@ In both, a command's processes end with the command: its namespace, or its proce
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -136,6 +137,8 @@ _LIMITED = 'ulimit -c 0; ulimit -f 41943040; ulimit -v 67108864; exec "$@"'
 
 _PROBE_SECONDS = 20.0
 
+_MARK = "NOVITA_SANDBOX_ID"
+
 
 class Isolation:
     """What this machine can do. Made by `probe`.
@@ -169,16 +172,18 @@ class Isolation:
 
     def launch(self, command: Command, layout: Layout, sandbox_id: str, info_fd: int | None = None) -> Launch:
         """Say how to start a command. `info_fd` is where bubblewrap tells the pid of the namespace's first process."""
-        env = {"PATH": _PATH, "USER": command.user.name, "LOGNAME": command.user.name, **command.envs}
+        env = {"USER": command.user.name, "LOGNAME": command.user.name, **command.envs}
         limited = ["/bin/sh", "-c", _LIMITED, "sh", command.cmd, *command.args]
         if not self.bwrap:
-            home = self.host(layout, command.user.home)
-            plain = {"HOME": home, "TMPDIR": self.host(layout, "/tmp"), **env}  # noqa: S108 - a path of the sandbox
-            # Not for the command: by this, what it leaves behind is found when the sandbox ends.
-            plain["NOVITA_SANDBOX_ID"] = sandbox_id
+            defaults = {
+                "PATH": os.environ.get("PATH", _PATH),
+                "HOME": self.host(layout, command.user.home),
+                "TMPDIR": self.host(layout, "/tmp"),  # noqa: S108 - a path of the sandbox
+            }
             args = [self._setpriv, *_DIE_WITH_PARENT, *limited] if self._setpriv else limited
-            return Launch(args, plain, self.host(layout, command.cwd))
-        inside = {"HOME": command.user.home, **env, "NOVITA_SANDBOX_ID": sandbox_id}
+            # By the id, what the command leaves behind is found when the sandbox ends.
+            return Launch(args, {**defaults, **env, _MARK: sandbox_id}, self.host(layout, command.cwd))
+        inside = {"PATH": _PATH, "HOME": command.user.home, **env, _MARK: sandbox_id}
         args = [self.bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
         if not command.internet:
             args.append("--unshare-net")

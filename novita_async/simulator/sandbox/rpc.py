@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from .isolation import USERS, User
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from .door import Door
     from .machine import Machine
 
 __all__ = ["RpcError", "Session", "stream", "unary"]
@@ -50,7 +52,8 @@ class RpcError(Exception):
         super().__init__(f"{code}: {message}")
 
 
-class Session(msgspec.Struct, Generic[M]):
+@dataclass(frozen=True, slots=True)
+class Session(Generic[M]):
     """A call to a service.
 
     Attributes:
@@ -68,15 +71,11 @@ class Session(msgspec.Struct, Generic[M]):
     keepalive: float
 
 
-#: Finds the sandbox of a call and checks its token, or raises `Refusal`.
-Enter: TypeAlias = "Callable[[Call], Machine]"
-
-
-def unary(enter: Enter, type_: type[M], handler: Callable[[Session[M]], Awaitable[dict[str, Any]]]) -> Endpoint:
+def unary(door: Door, type_: type[M], handler: Callable[[Session[M]], Awaitable[dict[str, Any]]]) -> Endpoint:
     """Make an endpoint of a function from a request message to a reply message."""
 
     async def endpoint(call: Call) -> Reply:
-        machine = enter(call)
+        machine = door.enter(call)
         if not _is_json(call, "application/json"):
             return _unsupported("application/json")
         try:
@@ -90,12 +89,12 @@ def unary(enter: Enter, type_: type[M], handler: Callable[[Session[M]], Awaitabl
 
 
 def stream(
-    enter: Enter, type_: type[M], handler: Callable[[Session[M]], AsyncGenerator[dict[str, Any], None]]
+    door: Door, type_: type[M], handler: Callable[[Session[M]], AsyncGenerator[dict[str, Any], None]]
 ) -> Endpoint:
     """Make an endpoint of a function from a request message to reply messages."""
 
     async def endpoint(call: Call) -> Reply:
-        machine = enter(call)
+        machine = door.enter(call)
         if not _is_json(call, "application/connect+json"):
             return _unsupported("application/connect+json")
         sent = await call.body()

@@ -1,0 +1,104 @@
+"""The door of envd: which sandbox a request is for, and whether it may come in (contract/sandbox.md 1 and 6).
+
+All sandboxes share one base URL here. What a request names its sandbox by is, in this order: a routing header, the host
+name, its access token, its signature.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+
+from ..router import Refusal
+
+if TYPE_CHECKING:
+    from ..router import Call
+    from .control import Sandboxes
+    from .machine import Machine
+
+__all__ = ["Door", "gone", "signature"]
+
+PORT = "49983"
+
+
+class Door:
+    """Lets requests in to their sandboxes, or raises `Refusal`."""
+
+    def __init__(self, sandboxes: Sandboxes) -> None:
+        self._sandboxes = sandboxes
+
+    def find(self, call: Call) -> Machine:
+        """The running sandbox that a request names, whoever asks."""
+        sandbox_id = _named(call)
+        if not sandbox_id:
+            token = call.headers.get("x-access-token", "")
+            sandbox_id = self._sandboxes.id_of(token)
+            if token and not sandbox_id:
+                raise _unauthorized()
+        machine = self._sandboxes.get(sandbox_id)
+        if machine is None:
+            raise gone(sandbox_id)
+        return machine
+
+    def enter(self, call: Call) -> Machine:
+        """The same, for whoever has its access token. A sandbox that is not secure is open to all."""
+        machine = self.find(call)
+        if machine.secure and not _same(call.headers.get("x-access-token", ""), machine.token):
+            raise _unauthorized()
+        return machine
+
+    def enter_signed(self, call: Call, operation: str) -> Machine:
+        """The same, also for whoever has a signed URL. A token in the header decides alone.
+
+        Args:
+            operation: read or write.
+        """
+        if "x-access-token" in call.headers or "signature" not in call.query:
+            return self.enter(call)
+        running = [self.find(call)] if _named(call) else self._sandboxes.running()
+        machine = next((machine for machine in running if _is_signed(call, operation, machine)), None)
+        if machine is None:
+            raise _unauthorized()
+        return machine
+
+
+def signature(path: str, operation: str, user: str, token: str, expires: str = "") -> str:
+    """Sign a file URL: `path` as in the query, `expires` in Unix seconds or "" for never."""
+    text = ":".join([path, operation, user, token, *([expires] if expires else [])])
+    return "v1_" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+def gone(sandbox_id: str) -> Refusal:
+    """What the platform's proxy answers for a sandbox that is not there."""
+    return Refusal(502, {"sandboxId": sandbox_id, "message": "The sandbox was not found", "code": 502})
+
+
+def _is_signed(call: Call, operation: str, machine: Machine) -> bool:
+    expires = call.query.get("signature_expiration", "")
+    if expires and (not expires.isdecimal() or int(expires) < machine.clock.time()):
+        return False
+    made = signature(
+        call.query.get("path", ""), operation, call.query.get("username", ""), machine.token, expires=expires
+    )
+    return _same(call.query["signature"], made) or not machine.secure
+
+
+def _named(call: Call) -> str:
+    """The sandbox id in a routing header or in a host name `{port}-{id}.{domain}`, or ""."""
+    header = call.headers.get("novita-sandbox-id") or call.headers.get("e2b-sandbox-id")
+    if header:
+        return header
+    label = call.origin.partition("://")[2].partition(".")[0]
+    port, _, sandbox_id = label.partition("-")
+    return sandbox_id if port == PORT else ""
+
+
+def _same(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode(), secret.encode())
+
+
+def _unauthorized() -> Refusal:
+    message = "unauthorized access, please provide a valid access token or method signing if supported"
+    return Refusal(401, {"code": 401, "message": message})
