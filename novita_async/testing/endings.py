@@ -66,28 +66,30 @@ async def cancelling_at_any_await_leaves_nothing_behind(serve: Serve) -> None:
         try:
             for _ in range(3):
                 yield b"chunk"
-                await SystemClock().sleep(0)
+                await SystemClock().sleep(0.001)  # so that they are read one by one
         finally:
             running -= 1
 
     async def handler(request: Request) -> Reply:
         await received(request)
-        return Reply(200, {}, chunks())
-
-    async def exchange() -> bytes:
-        response = await transport.send(Request("POST", base + "/", body=Stream(b"some", b"thing")))
-        try:
-            return await everything(response.body)
-        finally:
-            await response.body.aclose()
+        return Reply(200, {"connection": "close"} if request.url.endswith("/anew") else {}, chunks())
 
     async with serve(handler, None) as (transport, base):
-        for late in (False, True):
-            awaits = 1
-            while await cancelled_at(exchange(), awaits, late=late):
-                assert await exchange() == b"chunk" * 3
-                awaits += 1
-            assert awaits > 1
+
+        async def exchange(path: str) -> bytes:
+            response = await transport.send(Request("POST", base + path, body=Stream(b"some", b"thing")))
+            try:
+                return await everything(response.body)
+            finally:
+                await response.body.aclose()
+
+        for path in ("/kept", "/anew"):  # with a connection that is there, and with one still to be made
+            for late in (False, True):
+                awaits = 1
+                while await cancelled_at(exchange(path), awaits, late=late):
+                    assert await exchange(path) == b"chunk" * 3
+                    awaits += 1
+                assert awaits > 1
         await until(lambda: running == 0, "the server is still answering a request that was cancelled")
 
 
