@@ -68,7 +68,7 @@ class Output(Object):
         return await self._downloader().fetch(self.url)
 
     def _downloader(self) -> Downloader:
-        downloader: Downloader | None = vars(self).get("_downloader")
+        downloader: Downloader | None = vars(self).get("_home")
         if downloader is None:
             raise ValidationError("this object did not come from a client, so it cannot fetch")
         return downloader
@@ -173,7 +173,7 @@ def media_result(runtime: Runtime, answer: Answer) -> MediaResult:
         if getattr(result, name) is None:
             setattr(result, name, [])
     for output in result.outputs:
-        vars(output)["_downloader"] = Downloader(runtime)
+        vars(output)["_home"] = Downloader(runtime)
     return result
 
 
