@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from .runtime.clock import Clock
     from .runtime.retry import RetryDecision
     from .runtime.scheduler import Cadence
-    from .runtime.tasks import Read, TaskSet
+    from .runtime.task import Read
+    from .runtime.tasks import TaskSet
     from .sandbox import Sandboxes
     from .transport.middleware import Middleware
     from .transport.protocol import Transport

@@ -12,7 +12,7 @@ from ..runtime.arguments import call_headers, check_timeout, given, with_query
 from ..runtime.call import Call
 from ..runtime.pages import Pages, numbered
 from ..runtime.retry import Replay
-from ..runtime.tasks import Reading, Task
+from ..runtime.task import Reading, Task
 from ..wire.json import Object, decode, encode
 from .types import InstanceData
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..runtime.call import Runtime
-    from ..runtime.tasks import Task, TaskSet
+    from ..runtime.task import Task
+    from ..runtime.tasks import TaskSet
     from .models import Model
 
 __all__ = ["MediaJobs"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from ..errors import ProtocolError, ValidationError
 from ..runtime.arguments import with_query
 from ..runtime.call import Call
-from ..runtime.tasks import Reading
+from ..runtime.task import Reading
 from ..wire.json import Object
 from .downloads import Downloader
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import os
 
     from ..runtime.call import Answer, Runtime
-    from ..runtime.tasks import Read
+    from ..runtime.task import Read
 
 __all__ = ["Audio", "Image", "MediaResult", "Output", "Video", "media_result", "task_reader"]
 

@@ -9,7 +9,7 @@ from .jobs import MediaJobs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..runtime.tasks import Task
+    from ..runtime.task import Task
     from .models import KlingT2VParams
     from .results import MediaResult
 
