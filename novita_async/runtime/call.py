@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -28,7 +29,7 @@ from .gate import Gate, RateGate
 from .retry import RETRYABLE, Replay, default_decision, delays
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
     from ..config import RetryPolicy, Settings
     from ..transport.middleware import Middleware, Send
