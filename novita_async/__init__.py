@@ -12,7 +12,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import errors
-    from .client import AsyncNovita
+    from .client import AsyncNovita, run
     from .config import Limits, RetryPolicy, Settings, Timeouts
     from .errors import NovitaError
     from .llm.accumulate import ChatAccumulator
@@ -39,6 +39,7 @@ __all__ = [
     "__version__",
     "errors",
     "log_requests",
+    "run",
 ]
 
 _HOME = {
@@ -57,6 +58,7 @@ _HOME = {
     "Timeouts": "config",
     "Transport": "transport.protocol",
     "log_requests": "transport.middleware",
+    "run": "client",
 }
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 import warnings
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .config import Limits, RetryPolicy, Settings, Timeouts, load_settings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
     from types import TracebackType
 
     from .gpu import GPU
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from .transport.middleware import Middleware
     from .transport.protocol import Transport
 
-__all__ = ["AsyncNovita"]
+__all__ = ["AsyncNovita", "run"]
+
+T = TypeVar("T")
 
 
 class AsyncNovita:
@@ -174,6 +176,24 @@ class AsyncNovita:
             )
         return self._tasks
 
+    async def gather(self, calls: Iterable[Awaitable[T]], *, limit: int, return_exceptions: bool = False) -> list[T]:
+        """Run many calls, `limit` at a time, and give their results in order.
+
+        Args:
+            calls: awaitables. A generator expression makes each call only when its turn has come.
+            limit: how many run at once, at least 1.
+            return_exceptions: put errors in the place of results. Otherwise the first one ends the others and is raised.
+
+        Example:
+            answers = await novita.gather(
+                (novita.chat.completions.create(model=model, messages=m) for m in conversations), limit=50
+            )
+        """
+        from .runtime.gather import gather
+
+        self._core().enter()
+        return await gather(calls, limit=limit, return_exceptions=return_exceptions)
+
     def stats(self) -> dict[str, int]:
         """Live counters: requests sent and repeated, requests and streams open, calls queued at a gate, tasks."""
         if self._runtime is None:
@@ -254,3 +274,25 @@ class AsyncNovita:
         from .media.results import task_reader
 
         return task_reader(self._core())
+
+
+def run(main: Callable[[AsyncNovita], Coroutine[Any, Any, T]], **settings: Any) -> T:
+    """Run an async function with a client of its own: the whole of a script.
+
+    Args:
+        main: called with the client, which is closed when it returns.
+        settings: the arguments of `AsyncNovita`.
+
+    Example:
+        async def main(novita):
+            print(await novita.gpu.products.list())
+
+        novita_async.run(main)
+    """
+    import asyncio
+
+    async def with_client() -> T:
+        async with AsyncNovita(**settings) as novita:
+            return await main(novita)
+
+    return asyncio.run(with_client())

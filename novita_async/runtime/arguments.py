@@ -25,10 +25,10 @@ def check_keywords(function: str, names: Collection[str], known: Collection[str]
             raise TypeError(f"{function} got an unexpected keyword argument {name!r}{hint}")
 
 
-def check_timeout(timeout: float | None) -> float | None:
-    """Refuse a timeout that cannot be one."""
+def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
+    """Refuse a timeout, or another duration of this name, that cannot be one."""
     try:
-        check_seconds("timeout", timeout)
+        check_seconds(name, timeout)
     except ConfigError as error:
         raise ValidationError(str(error)) from None
     return timeout

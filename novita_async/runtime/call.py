@@ -277,6 +277,11 @@ class Attempts:
         self._holding = False
         self._first = False
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether an attempt is under way, or its answer still open."""
+        return self._holding
+
     async def run(self, consume: Callable[[Response], Awaitable[T]]) -> T:
         """Send until an attempt succeeds; `consume` reads the answer within the same attempt."""
         while True:

@@ -48,6 +48,8 @@ def default_decision(error: NovitaError, replay: Replay, policy: RetryPolicy) ->
     if replay is Replay.SUBMITS and not policy.resubmit and not never_started(error):
         return False
     if isinstance(error, APIError):
+        if error.reason.upper() == "ALREADY_EXISTS":  # a 409 like one of those that pass, and this one will not
+            return False
         # Overload and rate limits are told by reason too: inside a stream they come without a status.
         return error.status in policy.statuses or isinstance(error, RateLimited | ServiceUnavailable)
     if isinstance(error, CallTimeout):
