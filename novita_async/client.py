@@ -182,7 +182,7 @@ class AsyncNovita:
         Args:
             calls: awaitables. A generator expression makes each call only when its turn has come.
             limit: how many run at once, at least 1.
-            return_exceptions: put errors in the place of results. Otherwise the first one ends the others and is raised.
+            return_exceptions: put errors in place of results; otherwise the first one ends the others and is raised.
 
         Example:
             answers = await novita.gather(

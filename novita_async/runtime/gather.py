@@ -44,7 +44,7 @@ async def gather(calls: Iterable[Awaitable[T]], *, limit: int, return_exceptions
 
 
 def _drop(calls: Iterable[Awaitable[Any]], rest: Iterator[tuple[int, Awaitable[Any]]]) -> None:
-    """Close what was made and never started. A generator is closed itself: it would make new calls only to drop them."""
+    """Close what was made and never started. A generator itself is closed: asked, it would make new ones."""
     if inspect.isgenerator(calls):
         calls.close()
         return
