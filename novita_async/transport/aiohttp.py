@@ -73,12 +73,12 @@ class AiohttpTransport:
         self._thread = 0
         self._timeout = aiohttp.ClientTimeout(total=None)
         self._proxies: dict[str, str] = {}
-        self._bodies: weakref.WeakSet[_Body] = weakref.WeakSet()
+        self._responses: weakref.WeakSet[aiohttp.ClientResponse] = weakref.WeakSet()  # whose bodies may still be open
         self._websockets: set[ClientWebSocket] = set()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._session else "unused"
-        return f"<AiohttpTransport {state} bodies={len(self._bodies)} websockets={len(self._websockets)}>"
+        return f"<AiohttpTransport {state} responses={len(self._responses)} websockets={len(self._websockets)}>"
 
     async def send(self, request: Request) -> Response:
         """Send the request once. See `Transport.send`.
@@ -116,10 +116,9 @@ class AiohttpTransport:
             if isinstance(error, (aiohttp.ClientError, OSError, ValueError)):
                 raise _failure(error, request) from error
             raise
-        body = _Body(response, upload)
         if response.connection is not None:  # else the answer is here whole and the connection is already back
-            self._bodies.add(body)
-        return Response(response.status, response.headers, body)
+            self._responses.add(response)
+        return Response(response.status, response.headers, _Body(response, upload))
 
     async def websocket(
         self, url: str, *, headers: Mapping[str, str] | None = None, subprotocols: tuple[str, ...] = ()
@@ -140,8 +139,8 @@ class AiohttpTransport:
         """Close every connection and wait, for a bounded time, until the sockets are closed."""
         self._closed = True
         session, self._session = self._session, None
-        for body in tuple(self._bodies):
-            body.abort(ConnectionLost(_CLOSED))
+        for response in tuple(self._responses):
+            _break(response, ConnectionLost(_CLOSED))
         for socket in tuple(self._websockets):
             await socket.aclose()
         if session is not None:
@@ -203,20 +202,22 @@ class AiohttpTransport:
         if loop.is_closed():
             _abort_without_loop(transports, loop)
         else:
-            for body in tuple(self._bodies):
-                body.abort(ConnectionLost(_CLOSED))
+            for response in tuple(self._responses):
+                _break(response, ConnectionLost(_CLOSED))
             for transport in transports:
                 transport.abort()
         if connector is not None:
             connector.__exit__(None, None, None)  # its only close that is not a coroutine
-        for body in tuple(self._bodies):
-            body.forget()
+        for response in tuple(self._responses):
+            response.close()
+            if response.connection is not None:  # the loop is closed, and close() stopped there
+                response.connection.close()
 
 
 class _Body:
     """The body of an aiohttp response."""
 
-    __slots__ = ("__weakref__", "_content", "_error", "_response", "_upload")
+    __slots__ = ("_content", "_error", "_response", "_upload")
 
     def __init__(self, response: aiohttp.ClientResponse, upload: _Upload | None) -> None:
         self._response = response
@@ -247,26 +248,22 @@ class _Body:
 
     def abort(self, error: Exception) -> None:
         self._error = error
-        self._content.set_exception(error)
-        self._close()
+        _break(self._response, error)
 
     async def aclose(self) -> None:
         if self._response.connection is not None:
-            self._close()
+            _break(self._response, ConnectionLost("the answer was closed"))
         if self._upload is not None:
             await self._upload.settle()
 
-    def _close(self) -> None:
-        connection = self._response.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()  # close() would wait for a peer: to read, or to end TLS
-        self._response.close()
 
-    def forget(self) -> None:
-        """Let go of a connection whose sockets are closed, so that aiohttp does not miss it."""
-        self._response.close()
-        if self._response.connection is not None:  # the loop is closed, and close() stopped there
-            self._response.connection.close()
+def _break(response: aiohttp.ClientResponse, error: Exception) -> None:
+    """Close the connection of a response and let whoever reads its body, now or later, get the error."""
+    response.content.set_exception(error)
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()  # close() would wait for a peer: to read, or to end TLS
+    response.close()
 
 
 class _Upload(Payload):
