@@ -15,11 +15,13 @@ from ..errors import ConnectError, ConnectionLost
 from ..runtime.clock import Clock, SystemClock
 from ..transport.mock import MockTransport
 from ..transport.protocol import Reply, Request, shown
+from .gpu import GPU
 from .keys import simulator_key
 from .limits import Limits
 from .llm import LLM
 from .media import Media
 from .router import Call, Router, json_reply
+from .sandbox import Sandboxes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -107,6 +109,7 @@ class Simulator:
         task_seconds: how long a media task takes.
         chunk_delay: seconds between two chunks of a chat stream.
         gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+        require_isolation: refuse to make a sandbox when its commands cannot be isolated from this machine.
     """
 
     #: Where in-process clients find it. The name cannot exist, so a client without its transport cannot go astray.
@@ -121,6 +124,7 @@ class Simulator:
         task_seconds: float = 5.0,
         chunk_delay: float = 0.0,
         gpu_step_seconds: float = 1.0,
+        require_isolation: bool = False,
     ) -> None:
         self.api_key = api_key or simulator_key(seed)
         self.clock: Clock = clock or SystemClock()
@@ -129,9 +133,11 @@ class Simulator:
         self._closed = asyncio.Event()
         self._limits = Limits(self.clock)
         self._router = Router()
+        self._sandboxes = Sandboxes(clock=self.clock, api_key=self.api_key, require_isolation=require_isolation)
         llm = LLM(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, chunk_delay=chunk_delay)
         media = Media(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, task_seconds=task_seconds)
-        for product in (llm, media):
+        gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
+        for product in (llm, media, gpu, self._sandboxes):
             product.routes(self._router)
 
     async def __aenter__(self) -> Simulator:
@@ -145,6 +151,7 @@ class Simulator:
     async def aclose(self) -> None:
         """End every sandbox and every silence. Safe to call twice; later requests are refused a connection."""
         self._closed.set()
+        await self._sandboxes.aclose()
 
     async def silence(self) -> NoReturn:
         """Wait until the client goes away or the simulator closes, then break the connection: for faults."""

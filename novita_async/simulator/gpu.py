@@ -31,6 +31,7 @@ _DOMAIN = "gpu-instance.novita.simulator"
 _REMOVED_SECONDS = 60.0  # for which a removed instance can still be seen
 _RESERVED_PORTS = range(2222, 2225)
 _MOST_PORTS = 15
+_MONTH = 30 * 86400
 _PORT = re.compile(r"(\d{1,5})/(tcp|http)")
 
 
@@ -43,7 +44,7 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 #: The life of an instance. Rules that are no states: a monthly instance cannot be deleted; deleting one that is being
-#: deleted changes nothing; an operation that fails ends in `exited` with a `statusError`.
+#: deleted changes nothing; another operation that fails ends in `exited` with a `statusError`.
 LIFE: dict[str, Operation] = {
     "create": Operation(frozenset(), ("toCreate", "creating", "pulling", "running")),
     "start": Operation(frozenset({"exited"}), ("toStart", "starting", "running")),
@@ -235,7 +236,7 @@ class GPU:
         allowed = LIFE[name].allowed
         if allowed is not None and status not in allowed:
             raise _refuse("OPERATION_LIMIT", f"{name} is not possible: the instance is {status}", status=status)
-        self._tell(instance, name, call.outcome)
+        self._tell(instance, name, None if name == "delete" else call.outcome)
         return json_reply({})
 
     def _tell(self, instance: _Instance, operation: str, outcome: Outcome | None) -> None:
@@ -302,7 +303,9 @@ class GPU:
             "envs": order.envs,
             "kind": order.kind,
             "billingMode": instance.billing,
-            "endTime": str(int(instance.created) + order.month * 30 * 86400) if instance.billing == "monthly" else "-1",
+            "endTime": str(int(instance.created) + max(1, order.month) * _MONTH)
+            if instance.billing == "monthly"
+            else "-1",
             "spotStatus": "running" if spot else "",
             "spotReclaimTime": "0",
             "createdAt": str(int(instance.created)),

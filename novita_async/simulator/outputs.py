@@ -91,7 +91,10 @@ def _ranged(call: Call, data: bytes, content_type: str) -> Reply:
     tag = f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
     headers = {"content-type": content_type, "accept-ranges": "bytes", "etag": tag}
     wanted = _RANGE.fullmatch(call.headers.get("range", ""))
-    if wanted is None or wanted[0] == "bytes=-" or call.headers.get("if-range", tag) != tag:
+    senseless = (
+        wanted is None or wanted[0] == "bytes=-" or (wanted[1] and wanted[2] and int(wanted[2]) < int(wanted[1]))
+    )
+    if wanted is None or senseless or call.headers.get("if-range", tag) != tag:
         return Reply(200, {**headers, "content-length": str(len(data))}, data)
     if wanted[1]:
         start, end = int(wanted[1]), min(int(wanted[2] or len(data)), len(data) - 1)
