@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import deque
 from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
@@ -24,7 +23,7 @@ from .router import Call, Router, json_reply
 from .sandbox import Sandboxes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable
     from types import TracebackType
 
     from ..transport.protocol import Transport
@@ -66,26 +65,33 @@ class Script:
     """Faults or replies that wait for matching requests. `hits` counts those that were used, `cancel()` ends it."""
 
     def __init__(
-        self, method: str, path: str, faults: Iterator[Fault], match: Callable[[Received], bool] | None
+        self,
+        method: str,
+        path: str,
+        faults: tuple[Fault, ...],
+        times: int | None,
+        match: Callable[[Received], bool] | None,
     ) -> None:
         self.hits = 0
         self._method = method
         self._path = path
         self._faults = faults
+        self._most = times * len(faults) if times is not None else None
         self._match = match
 
     def cancel(self) -> None:
-        self._faults = iter(())
+        self._most = self.hits
 
     def take(self, received: Received) -> Fault | None:
         """The fault for this request, if it is one of those waited for."""
+        if not self._faults or (self._most is not None and self.hits >= self._most):
+            return None
         if self._method not in ("*", received.method) or not fnmatchcase(received.path, self._path):
             return None
         if self._match is not None and not self._match(received):
             return None
-        fault = next(self._faults, None)
-        self.hits += fault is not None
-        return fault
+        self.hits += 1
+        return self._faults[(self.hits - 1) % len(self._faults)]
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -241,8 +247,7 @@ class Simulator:
         Returns:
             The script, whose `hits` tells how many requests met it.
         """
-        rows = itertools.repeat(faults) if times is None else itertools.repeat(faults, times)
-        script = Script(method, path, itertools.chain.from_iterable(rows) if faults else iter(()), match)
+        script = Script(method, path, faults, times, match)
         self._scripts.append(script)
         return script
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hmac
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .router import Call, Endpoint, Refusal
+
+if TYPE_CHECKING:
+    from ..transport.protocol import Reply
 
 __all__ = ["GPU", "LLM", "MEDIA", "Keys", "flat", "simulator_key"]
 
@@ -50,7 +53,7 @@ class Keys:
     def guard(self, endpoint: Endpoint) -> Endpoint:
         """Let only calls through that carry the key, as a bearer token."""
 
-        async def guarded(call: Call) -> Any:
+        async def guarded(call: Call) -> Reply:
             given = call.headers.get("authorization", "")
             if not given.removeprefix("Bearer").strip():
                 raise flat(*self._missing)

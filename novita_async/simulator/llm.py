@@ -75,7 +75,8 @@ class LLM:
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise _bad(str(error)) from None
         model = _model(request.model)
-        _check_features(model, request)
+        prompt = prompt_tokens(request)
+        _check_features(model, request, len(prompt))
         if (wait := self._limits.admit(model.id)) is not None:
             raise self._limits.refusal(model.id, wait)
         try:
@@ -89,7 +90,7 @@ class LLM:
             "model": model.id,
             "system_fingerprint": "simulator",
         }
-        usage = self._usage(model, request, choices)
+        usage = self._usage(model, prompt, choices)
         if request.stream:
             options = request.stream_options
             body = self._stream(head, choices, usage if options is not None and options.include_usage else None)
@@ -121,8 +122,7 @@ class LLM:
             yield _event({**head, "choices": [], "usage": usage})
         yield b"data: [DONE]\n\n"
 
-    def _usage(self, model: Model, request: ChatRequest, choices: list[Choice]) -> dict[str, Any]:
-        prompt = prompt_tokens(request)
+    def _usage(self, model: Model, prompt: list[str], choices: list[Choice]) -> dict[str, Any]:
         completion = sum(choice.size for choice in choices)
         reasoning = sum(choice.reasoning_size for choice in choices)
         return {
@@ -157,7 +157,7 @@ def _model(name: str) -> Model:
     return model
 
 
-def _check_features(model: Model, request: ChatRequest) -> None:
+def _check_features(model: Model, request: ChatRequest, prompt_size: int) -> None:
     """Refuse what a model cannot do, in the words that were seen live (contract/llm.openapi.yaml, error reasons)."""
     if model.kind != "chat":
         raise _bad(f"model: {model.id} does not support endpoint: chat/completions")
@@ -169,8 +169,8 @@ def _check_features(model: Model, request: ChatRequest) -> None:
         raise _bad("model features vision not support")
     if request.max_tokens is not None and request.max_tokens > model.output:
         raise _bad(f"max_tokens (current value: {request.max_tokens}) must be between 0 and {model.output} ")
-    if (size := len(prompt_tokens(request))) > model.context:
-        raise _bad(f"the prompt has {size} tokens, and {model.id} reads at most {model.context}")
+    if prompt_size > model.context:
+        raise _bad(f"the prompt has {prompt_size} tokens, and {model.id} reads at most {model.context}")
 
 
 def _digest(parts: list[Any]) -> int:

@@ -274,6 +274,10 @@ BAD_REQUESTS = [
     ({"model": "baai/bge-m3"}, "does not support endpoint"),
     ({"model": "meta-llama/llama-3.1-8b-instruct", "tools": [CLOCK_TOOL]}, "function calling"),
     ({"model": "meta-llama/llama-3.1-8b-instruct", "response_format": {"type": "json_object"}}, "structured-outputs"),
+    (
+        {"model": "Sao10K/L3-8B-Stheno-v3.2", "messages": [{"role": "user", "content": LONG * 60}]},
+        "reads at most 8192",
+    ),
     ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "vision"),
 ]
 
