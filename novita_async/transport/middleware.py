@@ -22,6 +22,7 @@ Middleware: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
 _logger = logging.getLogger("novita_async")
 
 _SHOWN = 2000  # of a body, in bytes
+_KEPT = _SHOWN + 1000  # so that a credential is blotted out whole, and only then cut
 
 
 def compose(middlewares: Sequence[Middleware], send: Send) -> Send:
@@ -66,7 +67,8 @@ def log_requests(
         try:
             response = await send(request)
         except Exception as error:
-            _logger.log(level, "%s: no answer, %s after %.3f s", what, type(error).__name__, monotonic() - start)
+            seconds = monotonic() - start
+            _logger.log(level, "%s: no answer after %.3f s, %s: %s", what, seconds, type(error).__name__, error)
             raise
         _logger.log(
             level,
@@ -94,11 +96,11 @@ def _redacted(url: str) -> str:
 
 
 def _excerpt(body: bytes, request: Request) -> str:
-    text = body[:_SHOWN].decode("utf-8", "replace")
+    text = body[:_KEPT].decode("utf-8", "replace")
     for name, value in request.headers.items():
         if name.lower() in SECRET_HEADERS and value:
             text = text.replace(value.rpartition(" ")[2], "***")  # the credentials without their scheme
-    return text
+    return text[:_SHOWN]
 
 
 class _CountedBody:
@@ -118,8 +120,8 @@ class _CountedBody:
             raise
         if not chunk:
             self._end("complete")
-        elif len(self._beginning) < _SHOWN:
-            self._beginning += chunk[:_SHOWN]
+        elif len(self._beginning) < _KEPT:
+            self._beginning += chunk[: _KEPT - len(self._beginning)]
         self._size += len(chunk)
         return chunk
 
