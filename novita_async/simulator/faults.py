@@ -6,7 +6,7 @@
     sim.fault("GET", "/v3/async/task-result", Refuse.with_status(503), Edit.without("task.task_id"))
 
     Refuse    answers with an error of the platform: with_status, with_reason, rate_limited
-    Drop      breaks the connection: before_headers, in_body
+    Drop      breaks the connection: before_headers, after_work, in_body
     Hang      goes silent and keeps the connection: before_headers, in_body
     Slow      waits on the clock: headers, chunks
     Stream    spoils an event stream: pings, stays_open, cut, error, huge_event
