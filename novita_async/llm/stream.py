@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 import msgspec
 
 from ..errors import NovitaError, ProtocolError, StreamCut
-from ..wire.json import decode
+from ..wire.json import decode, remember
 from ..wire.sse import SSEDecoder
 from .accumulate import ChatAccumulator, reasoning_text
 from .types import ChatCompletion, ChatCompletionChunk, Usage
@@ -40,19 +40,28 @@ class ChatReader:
         self.done = False
         self._runtime = runtime
         self._headers = response.headers
-        self._decoder = runtime.decoders(ChatCompletionChunk)
+        self._decode = runtime.decoders(ChatCompletionChunk).decode
         self._events = SSEDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)
         self._finished = False
 
     def feed(self, chunk: bytes, out: list[ChatCompletionChunk]) -> None:
         for event in self._events.feed(chunk):
-            self._take(event.data, out)
-            if self.done:
+            data = event.data
+            if data == b"[DONE]":
+                self.done = True
                 return
+            try:
+                value = self._decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                value = self._explain(data)
+            remember(value, data)
+            for part in value.choices:
+                if part.finish_reason is not None:
+                    self._finished = True
+            out.append(value)
 
     def close(self, out: list[ChatCompletionChunk]) -> None:
-        for event in self._events.close():
-            self._take(event.data, out)
+        self.feed(b"\n\n", out)  # an event whose blank line was cut off is still an event
         if not self.done and not self._finished:
             raise StreamCut("the stream ended without an end marker and without a finish reason")
 
@@ -62,21 +71,12 @@ class ChatReader:
             for part in value.choices
         )
 
-    def _take(self, data: bytes, out: list[ChatCompletionChunk]) -> None:
-        if data == b"[DONE]":
-            self.done = True
-            return
-        try:
-            value = decode(self._decoder, data)
-        except ProtocolError as error:
-            refusal = self._runtime.embedded(data, self._headers)
-            if refusal is not None:
-                raise refusal from error
-            raise
-        for part in value.choices:
-            if part.finish_reason is not None:
-                self._finished = True
-        out.append(value)
+    def _explain(self, data: bytes) -> ChatCompletionChunk:
+        """An event that is no chunk: an error frame, in one of its shapes, or nonsense."""
+        refusal = self._runtime.embedded(data, self._headers)
+        if refusal is not None:
+            raise refusal
+        return decode(self._runtime.decoders(ChatCompletionChunk), data)  # raises, with the reason in words
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import ProtocolError
 
-__all__ = ["Decoders", "Object", "decode", "encode"]
+__all__ = ["Decoders", "Object", "decode", "encode", "remember"]
 
 T = TypeVar("T")
 
@@ -72,5 +72,10 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         start = body[:_SHOWN_ON_ERROR].decode("utf-8", "replace")
         raise ProtocolError(f"unreadable answer: {error}; it begins {start!r}", body=body) from error
     if isinstance(value, Object):
-        vars(value)["_body"] = body
+        remember(value, body)
     return value
+
+
+def remember(value: Object, body: bytes) -> None:
+    """Let an object know the JSON it was decoded from."""
+    value.__dict__["_body"] = body  # pyright: ignore[reportIndexIssue]  # a real dict, whatever typeshed says of all

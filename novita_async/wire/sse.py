@@ -62,6 +62,8 @@ class SSEDecoder:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         elif not self._line and not self._data and not self._event:
             chunk = self._whole_events(chunk, events)
+        if not chunk:
+            return events
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
             line = chunk[start:end]
@@ -84,12 +86,16 @@ class SSEDecoder:
 
     def _whole_events(self, chunk: bytes, events: list[ServerSentEvent]) -> bytes:
         """Take the events that lie whole in a chunk, as nearly all do: one `data: ` line and a blank line."""
+        if len(chunk) > self._max:
+            return chunk
         blocks = chunk.split(b"\n\n")
-        for number, block in enumerate(blocks[:-1]):
-            if not block.startswith(b"data: ") or b"\n" in block or len(block) > self._max:
+        rest = blocks.pop()
+        for number, block in enumerate(blocks):
+            if block[:6] != b"data: " or b"\n" in block:
+                blocks.append(rest)
                 return b"\n\n".join(blocks[number:])
             events.append(ServerSentEvent(block[6:]))
-        return blocks[-1]
+        return rest
 
     def _field(self, line: bytes) -> None:
         name, colon, value = line.partition(b":")
