@@ -113,3 +113,20 @@ async def test_closing_the_transport_closes_its_websockets(transport):
         with pytest.raises(ConnectionLost):
             await socket.send("late")
     assert ended == [None]
+
+
+async def test_abandoning_the_transport_breaks_its_websockets(transport):
+    broken = asyncio.Event()
+
+    async def handler(request, socket):
+        with pytest.raises(ConnectionLost):
+            await socket.receive()
+        broken.set()
+
+    async with serve(refuse, handler) as server, asyncio.timeout(5):
+        socket = await transport.websocket(server.url.replace("http", "ws") + "/")
+        transport.abandon()
+        with pytest.raises(ConnectionLost):
+            await socket.receive()
+        await broken.wait()
+        await socket.aclose()
