@@ -72,6 +72,7 @@ async def cancelling_at_any_await_leaves_nothing_behind(serve: Serve) -> None:
 
     async def handler(request: Request) -> Reply:
         await received(request)
+        await SystemClock().sleep(0)  # without a network this is the one await of `send`
         return Reply(200, {"connection": "close"} if request.url.endswith("/anew") else {}, chunks())
 
     async with serve(handler, None) as (transport, base):
