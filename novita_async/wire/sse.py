@@ -14,6 +14,8 @@ __all__ = ["DEFAULT_MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent"]
 
 DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024
 
+_BOM = b"\xef\xbb\xbf"
+
 
 class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
     """One event. `data` has its lines joined by LF; `event` is "" when the stream did not name it."""
@@ -35,7 +37,7 @@ class SSEDecoder:
         self._line: list[bytes] = []  # pieces of a line whose end has not come
         self._line_size = 0
         self._skip_lf = False  # the last chunk ended in CR: an LF at the start of the next one belongs to it
-        self._first = True
+        self._start: bytes | None = b""  # what came so far of a byte order mark, None once that is settled
         self._reset()
 
     def _reset(self) -> None:
@@ -51,16 +53,20 @@ class SSEDecoder:
             EventTooLarge: an unfinished event holds more than `max_event_bytes`.
         """
         events: list[ServerSentEvent] = []
-        if self._first and chunk:
-            self._first = False
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+        if self._start is not None:
+            chunk = self._start + chunk
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._start = chunk  # a byte order mark comes in pieces too
+                return events
+            self._start = None
+            chunk = chunk.removeprefix(_BOM)
         if self._skip_lf and chunk:
             self._skip_lf = False
             chunk = chunk.removeprefix(b"\n")
         if b"\r" in chunk:
             self._skip_lf = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        elif not self._line and not self._data and not self._event:
+        elif not self._line and not self._data and not self._event and not self._id:
             chunk = self._whole_events(chunk, events)
         if not chunk:
             return events
