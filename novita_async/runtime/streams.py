@@ -231,7 +231,9 @@ class EventStream(Generic[T]):
     # --------------------------------------------------------------------------------------------- end
 
     def abort(self, error: Exception) -> None:
-        """Close the connection now and end a pending read with this error."""
+        """Close the connection now and end a pending read, or else the next one, with this error."""
+        if isinstance(error, NovitaError) and not self._ended:
+            self._error = error  # else a stream that nobody reads at this moment would seem to have ended well
         self._response.body.abort(error)
         self._let_go()
 
