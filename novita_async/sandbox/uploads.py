@@ -1,0 +1,93 @@
+"""What a file is written from: text, bytes, a file of this machine, chunks; raw or, for an older envd, as a form."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from ..errors import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable
+    from typing import BinaryIO
+
+    from ..runtime.clock import Clock
+
+__all__ = ["LocalFile", "checked", "multipart", "takes_no_raw_body"]
+
+_READ_SIZE = 1 << 20  # bytes for one visit to a worker thread
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_RAW_SINCE = (0, 5, 7)  # the version of envd that began to take raw bodies
+
+
+class LocalFile:
+    """A file of this machine, read in pieces off the event loop."""
+
+    def __init__(self, clock: Clock, file: BinaryIO) -> None:
+        self._clock = clock
+        self._file = file
+
+    @classmethod
+    async def open(cls, clock: Clock, path: os.PathLike[str]) -> LocalFile:
+        def opened() -> BinaryIO:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for without end
+                raise ValidationError(f"data: {os.fspath(path)} is not a file")
+            return open(path, "rb")
+
+        try:
+            return cls(clock, await clock.to_thread(opened))
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValidationError):
+                raise
+            raise ValidationError(f"data: {os.fspath(path)} cannot be read: {error}") from error
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        # A transport may read on for a moment after the answer is there and the file closed.
+        while chunk := await self._clock.to_thread(lambda: b"" if self._file.closed else self._file.read(_READ_SIZE)):
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._clock.to_thread(self._file.close)
+
+
+async def checked(data: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    """A caller's chunks, which may be anything at run time. Its source is closed with it."""
+    chunks = aiter(data)
+    try:
+        async for chunk in chunks:
+            if not isinstance(chunk, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance] - see above
+                raise ValidationError(f"data must come in chunks of bytes, not of {type(chunk).__name__}")
+            yield bytes(chunk)
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def takes_no_raw_body(version: str) -> bool:
+    """Whether an envd of this version takes files as forms only. A version that cannot be read is taken for new."""
+    parts = _VERSION.match(version)
+    return parts is not None and tuple(map(int, parts.groups())) < _RAW_SINCE
+
+
+def multipart(boundary: str, body: bytes | AsyncGenerator[bytes, None]) -> bytes | AsyncGenerator[bytes, None]:
+    """A form with one file. Its name is of no interest: the path stands in the query."""
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    ).encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    if isinstance(body, bytes):
+        return head + body + tail
+
+    async def form() -> AsyncGenerator[bytes, None]:
+        async with aclosing(body):
+            yield head
+            async for chunk in body:
+                yield chunk
+            yield tail
+
+    return form()
