@@ -254,6 +254,8 @@ async def a_websocket_ends_normally_or_breaks(serve: Serve) -> None:
             raise ConnectionLost("dropped")
         if request.url.endswith("/waits"):
             left.append(await socket.receive())
+            await raised(ConnectionLost, socket.send("late"))
+            left.append("told")
 
     async with serve(_nothing, handler) as (transport, base):
         url = _websocket_url(base)
@@ -269,7 +271,7 @@ async def a_websocket_ends_normally_or_breaks(serve: Serve) -> None:
         socket = await transport.websocket(url + "/waits")
         assert await socket.receive() == "hello"
         await socket.aclose()
-        await until(lambda: left == [None], "the server was not told that the websocket was closed")
+        await until(lambda: left == [None, "told"], "the server was not told that the websocket was closed")
 
 
 @check

@@ -154,6 +154,22 @@ async def closing_the_transport_ends_everything_and_is_safe_twice(serve: Serve) 
 
 
 @check
+async def closing_the_transport_ends_a_send_that_waits(serve: Serve) -> None:
+    arrived = asyncio.Event()
+
+    async def handler(request: Request) -> Reply:
+        arrived.set()
+        await asyncio.Event().wait()
+        return Reply()
+
+    async with serve(handler, None) as (transport, base):
+        pending = asyncio.ensure_future(raised(ConnectionLost, transport.send(Request("GET", base + "/"))))
+        await arrived.wait()
+        await transport.aclose()
+        await pending
+
+
+@check
 async def an_abandoned_transport_lets_go_of_its_connections(serve: Serve) -> None:
     stream = Stream(b"first", hang=True)
 
@@ -178,5 +194,6 @@ ENDINGS: tuple[Check, ...] = (
     a_connection_lost_in_a_body_is_an_error_and_no_end,
     no_connection_is_an_error_that_says_nothing_was_sent,
     closing_the_transport_ends_everything_and_is_safe_twice,
+    closing_the_transport_ends_a_send_that_waits,
     an_abandoned_transport_lets_go_of_its_connections,
 )

@@ -26,7 +26,7 @@ from ..errors import (
     ProtocolError,
     ValidationError,
 )
-from .protocol import Response, close_source
+from .protocol import Response, being_cancelled, close_source
 
 if TYPE_CHECKING:
     import ssl
@@ -81,12 +81,7 @@ class AiohttpTransport:
         return f"<AiohttpTransport {state} responses={len(self._responses)} websockets={len(self._websockets)}>"
 
     async def send(self, request: Request) -> Response:
-        """Send the request once. See `Transport.send`.
-
-        Raises:
-            ValidationError: the URL or a header cannot be sent.
-            ProtocolError: what came back is not HTTP.
-        """
+        """Send the request once. See `Transport.send`."""
         session = self._session or self._open()
         if request.connect_timeout != self._timeout.connect:
             self._timeout = aiohttp.ClientTimeout(total=None, connect=request.connect_timeout)
@@ -115,6 +110,8 @@ class AiohttpTransport:
                     raise upload.error from None  # the caller's own, not the network's
             if isinstance(error, (aiohttp.ClientError, OSError, ValueError)):
                 raise _failure(error, request) from error
+            if isinstance(error, asyncio.CancelledError) and self._closed and not being_cancelled():
+                raise ConnectError(_CLOSED) from error  # aiohttp cancels its look-ups of names
             raise
         if response.connection is not None:  # else the answer is here whole and the connection is already back
             self._responses.add(response)
@@ -141,8 +138,7 @@ class AiohttpTransport:
         session, self._session = self._session, None
         for response in tuple(self._responses):
             _break(response, ConnectionLost(_CLOSED))
-        for socket in tuple(self._websockets):
-            await socket.aclose()
+        await asyncio.gather(*[socket.aclose() for socket in self._websockets])
         if session is not None:
             for transport in _transports(session.connector):
                 transport.abort()  # close() would wait for a peer that does not read

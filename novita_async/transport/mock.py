@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ProtocolError
-from .protocol import Headers, Reply, Request, Response, close_source
+from .protocol import Headers, Reply, Request, Response, being_cancelled, close_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Mapping
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MockTransport"]
 
+T = TypeVar("T")
+
 _PIPE_BYTES = 64 * 1024
 _PIPE_CHUNKS = 16
 _PIPE_MESSAGES = 16
+_CLOSED = "the transport was closed"
 _CLOSE_SECONDS = 5.0  # how long a close waits for the other side to end by itself
 _NO_BODY = frozenset({204, 304})
 
@@ -44,7 +47,7 @@ class MockTransport:
     def __init__(self, handler: Handler, websocket_handler: WebSocketHandler | None = None) -> None:
         self._handler = handler
         self._websocket_handler = websocket_handler
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._bodies: set[_PipedBody] = set()
         self._closed = False
 
@@ -84,10 +87,14 @@ class MockTransport:
         request = Request("GET", url, dict(headers or {}))
         if self._websocket_handler is None:
             reply = await self._reply(request)
-            body = reply.body if isinstance(reply.body, bytes) else b""
+            body = b""
+            if isinstance(reply.body, bytes):
+                body = reply.body
+            else:
+                await close_source(aiter(reply.body))
             raise ProtocolError(f"the server answered {reply.status} and opened no websocket", body=body)
         if self._closed:
-            raise ClientClosed("the transport is closed")
+            raise ClientClosed(_CLOSED)
         near = _Socket(subprotocols[0] if subprotocols else None)
         far = _Socket(near.subprotocol)
         near.peer, far.peer = far, near
@@ -105,12 +112,12 @@ class MockTransport:
         """Break every response and cancel every handler."""
         self._closed = True
         for body in tuple(self._bodies):
-            body.abort(ConnectionLost("the transport was closed"))
+            body.abort(ConnectionLost(_CLOSED))
         for task in self._tasks:
             if not task.get_loop().is_closed():
                 task.cancel()
 
-    def _start(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _start(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -118,13 +125,21 @@ class MockTransport:
 
     async def _reply(self, request: Request) -> Reply:
         if self._closed:
-            raise ClientClosed("the transport is closed")
+            raise ClientClosed(_CLOSED)
         try:
-            return await self._handler(request)
+            return await self._start(self._answer(request))
         except (ConnectError, ConnectionLost):
+            raise
+        except asyncio.CancelledError as error:
+            if self._closed and not being_cancelled():
+                raise ConnectionLost(_CLOSED) from error
             raise
         except Exception as error:
             raise ConnectionLost(f"the server failed before it answered: {error!r}") from error
+
+    async def _answer(self, request: Request) -> Reply:
+        """The handler, in a task of its own, so that closing the transport ends it and not its caller."""
+        return await self._handler(request)
 
     async def _pump(self, source: AsyncIterator[bytes], body: _PipedBody, upload: _Upload | None) -> None:
         """Move a reply's chunks into the pipe; the one task of a response."""

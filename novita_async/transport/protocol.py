@@ -7,6 +7,7 @@ never adds credentials: those have one owner each, above this line. It maps its 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Protocol, TypeAlias
 
@@ -22,6 +23,7 @@ __all__ = [
     "Transport",
     "WebSocket",
     "WebSocketHandler",
+    "being_cancelled",
     "close_source",
     "shown",
 ]
@@ -47,7 +49,8 @@ class Request(msgspec.Struct, frozen=True):
         method: upper case.
         url: absolute, already encoded; a transport sends it as it stands.
         headers: name to value.
-        body: all bytes at once, or an async iterable of chunks that is read once and sent as it comes.
+        body: all bytes at once, or an async iterable of chunks that is read once and sent as it comes. What it raises
+            is raised by `send` as it is; it is closed when the exchange ends, unless nothing was read of it.
         connect_timeout: seconds for making a connection, None for no limit. The other limits are the runtime's.
     """
 
@@ -74,6 +77,7 @@ class Body(Protocol):
 
         Raises:
             ConnectionLost: the connection broke before the body was complete.
+            ProtocolError: its content encoding is broken.
         """
         ...
 
@@ -138,6 +142,9 @@ class Transport(Protocol):
             ConnectError: nothing was sent.
             ConnectionLost: bytes may have been sent and there is no answer.
             CallTimeout: `connect_timeout` passed.
+            ProtocolError: the answer is not HTTP.
+            ValidationError: the URL or a header cannot be sent.
+            ClientClosed: the transport is closed.
         """
         ...
 
@@ -153,7 +160,7 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close every connection. Safe to call twice."""
+        """Close every connection; who waits for an answer or reads one gets `ConnectionLost`. Safe to call twice."""
         ...
 
     def abandon(self) -> None:
@@ -188,6 +195,12 @@ def shown(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield name, "***" if name.lower() in SECRET_HEADERS else value
 
 
+def being_cancelled() -> bool:
+    """Whether the running task is being cancelled, rather than something that it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def close_source(source: AsyncIterator[bytes]) -> None:
     """Close an iterator of chunks. Generators can be closed, other iterators need not be."""
     aclose = getattr(source, "aclose", None)
@@ -199,7 +212,7 @@ class Reply(msgspec.Struct):
     """What a `Handler` answers: the whole body, or an async iterable of its chunks.
 
     An error raised by the iterable breaks the connection, as a server that dies would. The iterable is closed when the
-    client goes away, which is how a handler learns of it.
+    client goes away (`aclose`, where it has one), which is how a handler learns of it.
     """
 
     status: int = 200

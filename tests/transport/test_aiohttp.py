@@ -216,6 +216,22 @@ async def test_a_name_that_does_not_resolve_is_a_connect_error(transport, monkey
     assert caught.value.__cause__ is not None
 
 
+async def test_closing_while_names_are_looked_up_is_no_cancellation(transport, monkeypatch):
+    looking = asyncio.Event()
+
+    async def getaddrinfo(*args, **options):
+        looking.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    sends = [asyncio.create_task(transport.send(Request("GET", "http://novita.test/"))) for _ in range(3)]
+    await looking.wait()
+    await transport.aclose()
+    for error in await asyncio.gather(*sends, return_exceptions=True):
+        assert isinstance(error, ConnectError)
+        assert "closed" in str(error)
+
+
 async def test_no_file_descriptor_left_is_said_in_words(transport):
     import novita_async.transport.websocket  # noqa: F401 - which takes a descriptor, too
 
