@@ -9,10 +9,11 @@ import msgspec
 
 from ..errors import NotFound, ProtocolError, ValidationError
 from ..runtime.arguments import call_headers, check_timeout, given, with_query
-from ..runtime.call import Call
+from ..runtime.call import Attempts, Call, read_answer
 from ..runtime.pages import Pages, numbered
 from ..runtime.retry import Replay
 from ..runtime.task import Reading, Task
+from ..runtime.undo import or_undo
 from ..wire.json import Object, decode, encode
 from .types import InstanceData
 
@@ -121,6 +122,9 @@ class Instances:
     ) -> Instance:
         """Order an instance. It is billed from the moment its image is pulled: see `wait_until` and `delete`.
 
+        A caller that is cancelled in the middle of this leaves no instance behind: one that was ordered meanwhile is
+        deleted first.
+
         Args:
             product_id: from `gpu.products`.
             image: container image.
@@ -179,8 +183,13 @@ class Instances:
             replay=Replay.SUBMITS,
             timeout=check_timeout(timeout),
         )
-        created = await self._runtime.fetch(call, _Created)
-        return self._adopt(Instance(id=created.id, name=name or "", status="toCreate"))
+        attempts = Attempts(self._runtime, call)
+
+        async def work() -> Instance:
+            created = self._runtime.decode(await attempts.run(read_answer), _Created)
+            return self._adopt(Instance(id=created.id, name=name or "", status="toCreate"))
+
+        return await or_undo(self._runtime.clock, attempts, work(), Instance.delete)
 
     async def get(self, instance_id: str, *, timeout: float | None = None) -> Instance:
         """Read an instance with all its details.
