@@ -80,7 +80,8 @@ async def start(session: Session[Start]) -> AsyncGenerator[dict[str, Any], None]
     machine, wanted = session.machine, session.message
     if wanted.pty is not None:
         raise RpcError("unimplemented", "this simulator has no terminals yet")
-    process = Process(wanted.process, await _command(session), stdin=wanted.stdin, tag=wanted.tag)
+    command = await _command(session)
+    process = Process(wanted.process, command, clock=machine.clock, stdin=wanted.stdin, tag=wanted.tag)
     with process.watch() as watch:
         try:
             with held(machine.clock):
@@ -110,7 +111,6 @@ async def _follow(session: Session[Any], process: Process, watch: Watch) -> Asyn
     while True:
         left = session.keepalive if deadline is None else min(session.keepalive, deadline - clock.monotonic())
         try:
-            # Held while somebody waits for a real process. Nobody waits for one that runs in the background.
             with held(clock):
                 async with clock.timeout(left):
                     item = await watch.next()

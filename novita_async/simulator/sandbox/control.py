@@ -161,8 +161,8 @@ class Sandboxes:
         return self._isolation
 
     async def _base(self) -> Path:
-        if self._root is not None:
-            return self._root.resolve()
+        if (root := self._root) is not None:
+            return await self._clock.to_thread(root.resolve)
         if self._temporary is None:
             made = await self._clock.to_thread(lambda: tempfile.mkdtemp(prefix="novita-sandboxes-"))
             self._temporary = Path(made)

@@ -133,7 +133,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # No core dumps, 20 GiB a file, 64 GiB of addresses: runtimes reserve far more than they use. The number of processes is
 # left alone: it is counted over the whole user, and not at all for root.
-_LIMITED = 'ulimit -c 0; ulimit -f 41943040; ulimit -v 67108864; exec "$@"'
+_LIMITED = "ulimit -c 0; ulimit -f 20971520; ulimit -v 67108864"
 
 _PROBE_SECONDS = 20.0
 
@@ -141,7 +141,7 @@ _MARK = "NOVITA_SANDBOX_ID"
 
 
 class Isolation:
-    """What this machine can do. Made by `probe`.
+    """What this machine can do. Made by `probe`; making one blocks.
 
     Attributes:
         reason: why commands are not isolated; "" when they are.
@@ -151,6 +151,7 @@ class Isolation:
         self.bwrap = bwrap
         self.reason = reason
         self._setpriv = setpriv
+        self._system = _system_mounts()
 
     @classmethod
     def probe(cls) -> Isolation:
@@ -170,10 +171,12 @@ class Isolation:
             failure = _failure(isolation.launch(command, layout, "").args)
         return cls("", setpriv, f"bwrap does not work here: {failure}") if failure else isolation
 
-    def launch(self, command: Command, layout: Layout, sandbox_id: str, info_fd: int | None = None) -> Launch:
-        """Say how to start a command. `info_fd` is where bubblewrap tells the pid of the namespace's first process."""
+    def launch(self, command: Command, layout: Layout, sandbox_id: str, *, line: int | None = None) -> Launch:
+        """Say how to start a command. `line` is a socket on which it says that it is there and waits for an answer."""
         env = {"USER": command.user.name, "LOGNAME": command.user.name, **command.envs}
-        limited = ["/bin/sh", "-c", _LIMITED, "sh", command.cmd, *command.args]
+        hello = "" if line is None else f"{{ echo; read; }} <&{line} >&{line} || exit; exec {line}>&-; "
+        begin = f'{_LIMITED}; {hello}exec "$@"'
+        limited = ["/bin/bash", "-p", "-c", begin, "bash", command.cmd, *command.args]
         if not self.bwrap:
             defaults = {
                 "PATH": os.environ.get("PATH", _PATH),
@@ -190,13 +193,11 @@ class Isolation:
         uid = str(command.user.uid)
         args += ["--uid", uid, "--gid", uid, "--hostname", "sandbox", "--cap-drop", "ALL"]
         args += ["--die-with-parent", "--new-session"]
-        args += _mounts(layout)
+        args += ["--bind", str(layout.tree.root), "/", "--ro-bind", str(layout.etc), "/etc", *self._system]
         args += ["--chdir", command.cwd]
         # bubblewrap itself starts with no variable at all: LD_PRELOAD would be loaded outside the namespace.
         for name, value in inside.items():
             args += ["--setenv", name, value]
-        if info_fd is not None:
-            args += ["--info-fd", str(info_fd)]
         return Launch([*args, "--", *limited], {}, "/")
 
     def host(self, layout: Layout, path: str) -> str:
@@ -207,15 +208,11 @@ class Isolation:
 _DIE_WITH_PARENT = ["--pdeathsig", "KILL", "--"]
 
 
-def _mounts(layout: Layout) -> list[str]:
-    root = layout.tree.root
-    args = ["--bind", str(root), "/", "--proc", "/proc", "--dev", "/dev", "--ro-bind", "/usr", "/usr"]
-    for name in _LIBRARIES:
-        if Path("/", name).is_dir() and not Path("/", name).is_symlink():
-            args += ["--ro-bind", f"/{name}", f"/{name}"]
-    args += ["--ro-bind", str(layout.etc), "/etc"]
-    for name in _shared_etc():
-        args += ["--ro-bind", f"/etc/{name}", f"/etc/{name}"]
+def _system_mounts() -> list[str]:
+    libraries = [f"/{name}" for name in _LIBRARIES if Path("/", name).is_dir() and not Path("/", name).is_symlink()]
+    args = ["--proc", "/proc", "--dev", "/dev"]
+    for path in ["/usr", *libraries, *(f"/etc/{name}" for name in _shared_etc())]:
+        args += ["--ro-bind", path, path]
     return args
 
 

@@ -27,7 +27,11 @@ _CLOSE_SECONDS = 5.0
 
 
 def held(clock: Clock) -> AbstractContextManager[Any]:
-    """Keep a clock that jumps from jumping while a real process is waited for; a real clock has nothing to hold."""
+    """Keep a clock that jumps from jumping while a real process is waited for; a real clock has nothing to hold.
+
+    A stream waits for its process as long as it is open, also for one that runs in the background: a test that wants
+    time to pass meanwhile turns the clock by hand.
+    """
     hold = getattr(clock, "hold", None)
     return hold() if hold is not None else nullcontext()
 
@@ -68,7 +72,7 @@ class Machine:
         self.timer: TimerHandle | None = None
         self.ended = False
         self._isolation = isolation
-        self._processes: dict[int, tuple[Process, float]] = {}
+        self._processes: dict[int, Process] = {}
         self._starting = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -91,32 +95,26 @@ class Machine:
         async with self._starting:
             if self.ended:
                 raise ProcessLookupError("the sandbox has ended")
-            await process.start(self._isolation, self.layout, self.id)
-            self._processes[process.pid] = process, 0.0
-            if seconds is not None and not process.finished.is_set():
-                process.deadline = self.clock.call_later(seconds, process.expire)
+            self._forget()
+            await process.start(self._isolation, self.layout, self.id, seconds=seconds)
+            self._processes[process.pid] = process
 
     def processes(self) -> list[Process]:
         """Those that run."""
-        return [process for process, _ in self._processes.values() if not process.finished.is_set()]
+        return [process for process in self._processes.values() if not process.finished.is_set()]
 
     def process(self, *, pid: int | None = None, tag: str | None = None) -> Process | None:
         """Find a process that runs or has ended a moment ago."""
         self._forget()
         if pid is not None:
-            found = self._processes.get(pid)
-            return found[0] if found else None
-        tagged = (process for process, _ in self._processes.values() if process.tag == tag and tag is not None)
+            return self._processes.get(pid)
+        tagged = (process for process in self._processes.values() if process.tag == tag and tag is not None)
         return next(tagged, None)
 
     def _forget(self) -> None:
-        now = self.clock.monotonic()
-        for pid, (process, ended) in list(self._processes.items()):
-            if not process.finished.is_set():
-                continue
-            if not ended:
-                self._processes[pid] = process, now
-            elif now - ended > REMEMBERED:
+        long_ago = self.clock.monotonic() - REMEMBERED
+        for pid, process in list(self._processes.items()):
+            if process.finished.is_set() and process.ended_at < long_ago:
                 del self._processes[pid]
 
     def kill(self) -> None:

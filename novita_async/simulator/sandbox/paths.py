@@ -27,7 +27,9 @@ __all__ = ["SYSTEM", "Place", "Tree", "absolute", "is_system", "remove"]
 SYSTEM = frozenset({"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"})
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_LINKS = 40  # the kernel's own limit
+# The kernel's own limits.
+_MAX_LINKS = 40
+_MAX_PATH = 4096
 _MAX_SWEEPS = 100_000  # one for each level of depth, and for whoever fills it meanwhile
 
 
@@ -103,8 +105,10 @@ class Tree:
             FileNotFoundError: a directory on the way is missing.
             NotADirectoryError: with `make`, something on the way is no directory.
             PermissionError: `write` or `make` in a system directory, or on the root itself.
-            OSError: ELOOP, too many links.
+            OSError: ELOOP, too many links; ENAMETOOLONG.
         """
+        if len(os.fsencode(path)) >= _MAX_PATH:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path[:100])
         todo = path.split("/")[::-1]
         names: list[str] = []
         fds = [os.open(self.root, _DIRECTORY)]
@@ -120,23 +124,25 @@ class Tree:
                         os.close(fds.pop())
                         names.pop()
                     continue
-                if todo or follow:
-                    target = _link(name, fds[-1])
-                    if target is not None:
-                        links += 1
-                        if links > _MAX_LINKS:
-                            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                        if target.startswith("/"):
-                            while names:
-                                os.close(fds.pop())
-                                names.pop()
-                        todo.extend(target.split("/")[::-1])
-                        continue
-                if not todo:
+                if not todo and not follow:
                     last = name
                     break
-                fds.append(_enter(name, fds[-1], make=make and not _protected([*names, name]), path=path))
-                names.append(name)
+                target = _link(name, fds[-1])
+                if target is not None:
+                    links += 1
+                    if links > _MAX_LINKS:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                    if target.startswith("/"):
+                        while names:
+                            os.close(fds.pop())
+                            names.pop()
+                    todo.extend(target.split("/")[::-1])
+                elif not todo:
+                    last = name
+                    break
+                else:
+                    fds.append(_enter(name, fds[-1], make=make and not _protected([*names, name]), path=path))
+                    names.append(name)
             if last != ".":
                 names.append(last)
             if write and _protected(names):

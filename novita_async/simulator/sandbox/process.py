@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import struct
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -13,7 +15,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ...runtime.clock import TimerHandle
+    from ...runtime.clock import Clock, TimerHandle
     from .isolation import Command, Isolation, Layout
 
 __all__ = ["Config", "End", "Item", "Output", "Process", "Watch"]
@@ -21,6 +23,9 @@ __all__ = ["Config", "End", "Item", "Output", "Process", "Watch"]
 CHUNK = 32 * 1024
 #: Chunks that a stream may be behind before the process has to wait for it.
 BACKLOG = 16
+
+
+_UCRED = struct.Struct("iII")  # pid, uid, gid
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,19 +85,21 @@ class Process(asyncio.SubprocessProtocol):
 
     Attributes:
         pid: of this machine.
-        end: how it ended; None while it runs.
+        end: how it ended, at `ended_at` (the clock's monotonic seconds); None while it runs.
         overdue: it was killed because its time was over.
         finished: set when it has ended and everything of it is closed.
     """
 
-    def __init__(self, config: Config, command: Command, *, stdin: bool, tag: str | None) -> None:
+    def __init__(self, config: Config, command: Command, *, clock: Clock, stdin: bool, tag: str | None) -> None:
         self.config = config
         self.tag = tag
         self.pid = 0
         self.end: End | None = None
+        self.ended_at = 0.0
         self.overdue = False
         self.finished = asyncio.Event()
-        self.deadline: TimerHandle | None = None
+        self._clock = clock
+        self._deadline: TimerHandle | None = None
         self._command = command
         self._stdin = stdin
         self._writable = asyncio.Event()
@@ -104,13 +111,13 @@ class Process(asyncio.SubprocessProtocol):
         self._gone = False
         self._signalled = 0
         self._namespaced = False
-        self._info_fd = -1
-        self._info = b""
-        self._informed = asyncio.Event()
+        self._line: socket.socket | None = None
+        self._member = 0
+        self._running = asyncio.Event()
         self._transport: asyncio.SubprocessTransport | None = None
 
-    async def start(self, isolation: Isolation, layout: Layout, sandbox_id: str) -> None:
-        """Start it.
+    async def start(self, isolation: Isolation, layout: Layout, sandbox_id: str, *, seconds: float | None) -> None:
+        """Start it; after so many seconds it is killed.
 
         Raises:
             OSError: the system refused.
@@ -118,13 +125,15 @@ class Process(asyncio.SubprocessProtocol):
         """
         loop = asyncio.get_running_loop()
         self._namespaced = bool(isolation.bwrap)
-        inherited: list[int] = []
+        # The command begins only when it has been answered. If this Python process dies before that, there is nobody to
+        # answer; afterwards the system ends the command with it.
+        self._line, theirs = socket.socketpair()
+        self._line.setblocking(False)
         if self._namespaced:
-            self._info_fd, info = os.pipe()
-            os.set_blocking(self._info_fd, False)
-            loop.add_reader(self._info_fd, self._read_info)
-            inherited.append(info)
-        launch = isolation.launch(self._command, layout, sandbox_id, *inherited)
+            # Inside, the command has another pid. With what it says the kernel tells the one out here.
+            self._line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        loop.add_reader(self._line, self._hear)
+        launch = isolation.launch(self._command, layout, sandbox_id, line=theirs.fileno())
         try:
             await loop.subprocess_exec(
                 lambda: self,
@@ -132,15 +141,16 @@ class Process(asyncio.SubprocessProtocol):
                 stdin=asyncio.subprocess.PIPE if self._stdin else asyncio.subprocess.DEVNULL,
                 env=launch.env,
                 cwd=launch.cwd,
-                pass_fds=inherited,
+                pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
         except BaseException:
             self._release()
             raise
         finally:
-            for fd in inherited:
-                os.close(fd)
+            theirs.close()
+        if seconds is not None and not self.finished.is_set():
+            self._deadline = self._clock.call_later(seconds, self._expire)
 
     @contextmanager
     def watch(self) -> Generator[Watch]:
@@ -194,24 +204,22 @@ class Process(asyncio.SubprocessProtocol):
         self._gone = True
         self.kill()
 
-    def expire(self) -> None:
-        """Kill it because its time is over."""
+    def _expire(self) -> None:
         self.overdue = True
         self.kill()
 
     async def terminate(self) -> None:
         """Send SIGTERM to it and to the processes of its group."""
         self._signalled = signal.SIGTERM
-        if not self._namespaced:
-            self._send(self.pid, signal.SIGTERM)
-            return
-        # The first process of the namespace leads the command's group; it ignores SIGTERM itself, the command gets it.
-        await self._informed.wait()
-        if self._info and not self._exited:
-            self._send(msgspec.json.decode(self._info)["child-pid"], signal.SIGTERM)
+        await self._running.wait()
+        # In a namespace the group is led by the first process, which ignores SIGTERM; the command is a member.
+        with suppress(ProcessLookupError):
+            if not self._exited:
+                os.killpg(os.getpgid(self._member or self.pid), signal.SIGTERM)
 
     @staticmethod
     def _send(group: int, number: int) -> None:
+        assert group > 0  # 0 would be the group of this very process
         with suppress(ProcessLookupError):  # ended meanwhile
             os.killpg(group, number)
 
@@ -264,6 +272,7 @@ class Process(asyncio.SubprocessProtocol):
             return
         assert self._transport is not None
         self.end = self._ending(self._transport.get_returncode() or 0)
+        self.ended_at = self._clock.monotonic()
         item = None if self._gone else self.end
         for watch in self._watches:
             watch.put(item)
@@ -271,27 +280,28 @@ class Process(asyncio.SubprocessProtocol):
         self._release()
 
     def _release(self) -> None:
-        if self.deadline is not None:
-            self.deadline.cancel()
-        self._close_info()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._hang_up()
         self._writable.set()
         self.finished.set()
 
-    def _read_info(self) -> None:
-        try:
-            data = os.read(self._info_fd, 4096)
-        except BlockingIOError:
-            return
-        self._info += data
-        if not data:
-            self._close_info()
+    def _hear(self) -> None:
+        assert self._line is not None
+        with suppress(OSError):  # it has been killed meanwhile
+            said, credentials, *_ = self._line.recvmsg(1, socket.CMSG_SPACE(_UCRED.size))
+            if said:
+                self._line.send(b"\n")
+                if self._namespaced:
+                    self._member = _UCRED.unpack(credentials[0][2])[0]
+        self._hang_up()
 
-    def _close_info(self) -> None:
-        if self._info_fd >= 0:
-            asyncio.get_running_loop().remove_reader(self._info_fd)
-            os.close(self._info_fd)
-            self._info_fd = -1
-        self._informed.set()
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            asyncio.get_running_loop().remove_reader(self._line)
+            self._line.close()
+            self._line = None
+        self._running.set()
 
     def _ending(self, code: int) -> End:
         number = -code
