@@ -61,7 +61,8 @@ class TasksOutcome(msgspec.Struct, kw_only=True):
         limit_in_flight: how many the client's limits allow.
         late_mean: simulated seconds between the end of a task and the moment its waiter knew.
         late_max: likewise.
-        loop_tasks: tasks of the event loop half-way through, the waiter and the reads in flight among them.
+        loop_tasks: tasks of the event loop half-way through: the waiter and, for each read in flight, one of the client
+            and one of the mock.
         schedulers: scheduler objects in the process.
         wall: real seconds from the first wait to the last end.
         cpu: CPU seconds in that time, of the client, the clock and the platform's function together.
