@@ -102,7 +102,7 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
             try:
                 await asyncio.shield(task)
             except asyncio.CancelledError as error:
-                if not task.done():
+                if not task.cancelled():  # then it is the caller's, also when the task has ended in the same turn
                     cancelled = error
             except Exception:  # noqa: S110 - it is raised below, by result()
                 pass
