@@ -163,7 +163,7 @@ class EventStream(Generic[T]):
                     self._error = error
                 if out:
                     self._waiting_since = None
-                    self._name = "idle"
+                    self._hold("idle")
                     self._take(out)
                 error = self._error
                 if error is not None and not self._started and isinstance(error, RETRYABLE):
@@ -196,13 +196,23 @@ class EventStream(Generic[T]):
         except NovitaError as final:
             self._error = final
             return
+        if self._closed:  # by another task, meanwhile
+            self.abort(ClientClosed("the stream was closed"))
+            return
         self._reader = self._make_reader(self._response)
         self._error = None
         self._ended = False
         self._held.clear()
-        self._name = "first_event"
+        self._hold("first_event")
 
     # --------------------------------------------------------------------------------------- the watch
+
+    def _hold(self, name: str) -> None:
+        """Let another limit count from now on."""
+        if self._watch is not None and self._limits[name] != self._limits[self._name]:
+            self._watch.cancel()  # it was set for the other one; the next wait sets it anew
+            self._watch = None
+        self._name = name
 
     def _begin_wait(self) -> None:
         if self._waiting_since is None:
