@@ -92,7 +92,7 @@ class Scheduler:
         self._clock = runtime.clock
         self._heap: list[tuple[float, int, Watch]] = []
         self._number = 0
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: dict[asyncio.Task[None], Watch] = {}
         self._timer: TimerHandle | None = None
         self._next_start = 0.0
         self._closed = False
@@ -114,10 +114,13 @@ class Scheduler:
             self._schedule(watch)
 
     def remove(self, watch: Watch) -> None:
-        """Stop waiting for something. A read in flight may still end."""
+        """Stop waiting for something, also for a read of it that is in flight."""
         if watch.watched:
             watch.watched = False
             self.waiting -= 1
+            for task, read in self._reading.items():
+                if read is watch and task is not asyncio.current_task():
+                    task.cancel()
 
     def hurry(self, watch: Watch) -> None:
         """Read now: somebody heard that there is news."""
@@ -156,11 +159,11 @@ class Scheduler:
             heapq.heappop(self._heap)
             self._next_start = max(self._next_start, now - 1.0) + 1.0 / limits.poll_rate
             task = asyncio.get_running_loop().create_task(self._read(watch), name="novita-poll")
-            self._reading.add(task)
+            self._reading[task] = watch
             task.add_done_callback(self._read_done)
 
     def _read_done(self, task: asyncio.Task[None]) -> None:
-        self._reading.discard(task)
+        del self._reading[task]
         if not self._closed:
             self._pump()
 
@@ -201,12 +204,13 @@ class Scheduler:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        entries, self._heap = self._heap, []
         reading = list(self._reading)
+        watches = dict.fromkeys([watch for _, _, watch in self._heap] + list(self._reading.values()))
+        self._heap.clear()
         for task in reading:
             task.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
-        for _, _, watch in entries:
+        for watch in watches:
             if watch.watched:
                 self.remove(watch)
                 watch.notify(ClientClosed("the client was closed while this was waited for"))
