@@ -71,10 +71,19 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """Real time: the event loop's own clock and timers."""
+    """Real time: the event loop's own clock and timers.
+
+    All its timeouts share one timer. A limit of ten minutes on a call of ten milliseconds is nearly always called off,
+    and a loop with a called-off timer for every recent call spends more on its heap of timers than on the call.
+    """
 
     monotonic = staticmethod(time.monotonic)
     time = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self._running: dict[_Scope, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_look = float("inf")
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -82,11 +91,74 @@ class SystemClock:
     def call_later(self, seconds: float, callback: Callable[[], object]) -> TimerHandle:
         return asyncio.get_running_loop().call_later(seconds, callback)
 
-    def timeout(self, seconds: float | None) -> asyncio.Timeout:
-        return asyncio.timeout(seconds)
+    def timeout(self, seconds: float | None) -> TimeoutScope:
+        return _Scope(self, seconds)
 
     async def to_thread(self, function: Callable[[], T]) -> T:
         return await uninterrupted(anyio.to_thread.run_sync(function))
+
+    def begin(self, scope: _Scope) -> None:
+        """Watch a timeout from now on."""
+        self._running[scope] = None
+        if scope.due < self._next_look:
+            self._look_at(scope.due)
+
+    def end(self, scope: _Scope) -> None:
+        """Watch it no more. The timer stays: it looks, finds nothing due, and goes by what is left."""
+        self._running.pop(scope, None)
+
+    def _look_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next_look = due
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self._next_look = float("inf")
+        now = time.monotonic()
+        for scope in [scope for scope in self._running if scope.due <= now]:
+            del self._running[scope]
+            scope.fire()
+        if self._running:
+            self._look_at(min(scope.due for scope in self._running))
+
+
+class _Scope:
+    """What `asyncio.timeout` is, without a timer of its own."""
+
+    __slots__ = ("_cancelling", "_clock", "_expired", "_seconds", "_task", "due")
+
+    def __init__(self, clock: SystemClock, seconds: float | None) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._expired = False
+
+    def expired(self) -> bool:
+        return self._expired
+
+    def fire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    async def __aenter__(self) -> Self:
+        if self._seconds is not None:
+            task = asyncio.current_task()
+            assert task is not None, "a timeout belongs to a task"
+            self._task = task
+            self._cancelling = task.cancelling()
+            self.due = time.monotonic() + self._seconds
+            self._clock.begin(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._seconds is not None:
+            self._clock.end(self)
+        # As asyncio's: a cancellation that came from elsewhere as well goes on as one.
+        if self._expired and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+            raise TimeoutError from error
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:

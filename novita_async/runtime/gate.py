@@ -38,13 +38,17 @@ class _Queue:
     def _give_back(self) -> None:
         """Undo a `_take` whose taker went away before it was told."""
 
+    def acquire_nowait(self) -> bool:
+        """Take a place if one is free and nobody stands in line."""
+        return not self._waiters and self._take()
+
     async def acquire(self, *, first: bool = False) -> None:
         """Wait for a place and take it. Cancelling leaves the line and takes nothing.
 
         Args:
             first: stand at the head of the line: one who was sent back by the server waits only once for its turn.
         """
-        if not self._waiters and self._take():
+        if self.acquire_nowait():
             return
         waiter = asyncio.get_running_loop().create_future()
         if first:

@@ -48,6 +48,10 @@ _CLOSED = "the transport was closed"
 
 # What aiohttp would send of its own accord. Host, Content-Length and Transfer-Encoding stay: HTTP needs them.
 _AUTOMATIC_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+# A request that has them all need not say that it wants no others, which costs aiohttp more than it saves.
+_COMPLETE = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
+# What aiohttp would repeat by itself (its IDEMPOTENT_METHODS); see `_once`.
+_REPEATED = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
 
 class AiohttpTransport:
@@ -100,6 +104,8 @@ class AiohttpTransport:
                 headers=request.headers,
                 data=data,
                 allow_redirects=False,
+                middlewares=_ONCE if request.method in _REPEATED else (),
+                skip_auto_headers=None if request.headers.keys() >= _COMPLETE else _AUTOMATIC_HEADERS,
                 timeout=self._timeout,
                 proxy=self._proxy(url) if self._proxies else None,
             )
@@ -179,11 +185,9 @@ class AiohttpTransport:
                 resolver=aiohttp.ThreadedResolver(),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_AUTOMATIC_HEADERS,
             read_bufsize=_READ_BUFFER,
             max_line_size=_HEADER_BYTES,
             max_field_size=_HEADER_BYTES,
-            middlewares=(_once,),
         )
         return self._session
 
@@ -224,6 +228,8 @@ class _Body:
     async def read(self) -> bytes:
         if self._error is not None:
             raise self._error
+        if self._content.at_eof():
+            return b""
         try:
             return await self._content.readany()
         except (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError) as error:
@@ -317,6 +323,9 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise ConnectionLost(f"{request.url.host} closed the connection before it answered") from error
+
+
+_ONCE = (_once,)
 
 
 def _url(text: str) -> URL:
