@@ -123,11 +123,11 @@ async def turns(count: int = 20) -> None:
         await asyncio.sleep(0)
 
 
-async def check_nothing_open(novita: AsyncNovita) -> None:
+async def check_nothing_open(novita: AsyncNovita, when: str = "at the end") -> None:
     await turns()  # what was cancelled goes in its own turn
     left = {name: count for name, count in novita.stats().items() if name in _OPEN and count}
     if left:
-        raise AssertionError(f"left open: {left}")
+        raise AssertionError(f"left open {when}: {left}")
 
 
 # --------------------------------------------------------------------------------------- the simulator

@@ -39,9 +39,7 @@ class Downloader:
         """The file on disk: written beside `path` under a temporary name, synced, then renamed."""
         clock = self._runtime.clock
         async with await self._open(url) as stream:
-            # The name is new and hidden, and gone again on every way out but the good one.
-            part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-            file = await clock.to_thread(lambda: _create(part))
+            part = _Part(path)
             try:
                 pending: list[bytes] = []
                 size = 0
@@ -50,11 +48,11 @@ class Downloader:
                     size += len(chunk)
                     if size >= _WRITE_SIZE:
                         data, pending, size = b"".join(pending), [], 0
-                        await clock.to_thread(lambda data=data: file.write(data))
+                        await clock.to_thread(lambda data=data: part.write(data))
                 data = b"".join(pending)
-                await clock.to_thread(lambda: _finish(file, data, part, path))
+                await clock.to_thread(lambda: part.finish(data))
             except BaseException:
-                await uninterrupted(clock.to_thread(lambda: _discard(file, part)))
+                await uninterrupted(clock.to_thread(part.discard))
                 raise
         return path
 
@@ -78,19 +76,33 @@ class Downloader:
         raise ProtocolError(f"the link leads through more than {_REDIRECTS} redirects")
 
 
-def _create(part: pathlib.Path) -> BinaryIO:
-    part.parent.mkdir(parents=True, exist_ok=True)
-    return part.open("xb")
+class _Part:
+    """A file on its way, under a name that is new and hidden, and gone again on every way out but the good one.
 
+    Every method blocks: they run in a worker thread.
+    """
 
-def _finish(file: BinaryIO, data: bytes, part: pathlib.Path, path: pathlib.Path) -> None:
-    file.write(data)
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
-    os.replace(part, path)
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+        self._file: BinaryIO | None = None
 
+    def write(self, data: bytes) -> None:
+        if self._file is None:
+            self._part.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._part.open("xb", buffering=0)
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
 
-def _discard(file: BinaryIO, part: pathlib.Path) -> None:
-    file.close()
-    part.unlink(missing_ok=True)
+    def finish(self, data: bytes) -> None:
+        self.write(data)
+        assert self._file is not None  # write has made it
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self._part, self._path)
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._part.unlink(missing_ok=True)
