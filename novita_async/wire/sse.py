@@ -14,6 +14,8 @@ __all__ = ["DEFAULT_MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent"]
 
 DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024
 
+_SMALL = 4096  # bytes that may be copied once more for every chunk
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -38,6 +40,8 @@ class SSEDecoder:
         self._line_size = 0
         self._skip_lf = False  # the last chunk ended in CR: an LF at the start of the next one belongs to it
         self._start: bytes | None = b""  # what came so far of a byte order mark, None once that is settled
+        self._rest = b""  # the beginning of an event, not looked at yet
+        self._small = min(_SMALL, max_event_bytes)
         self._reset()
 
     def _reset(self) -> None:
@@ -65,11 +69,18 @@ class SSEDecoder:
             chunk = chunk.removeprefix(b"\n")
         if b"\r" in chunk:
             self._skip_lf = chunk.endswith(b"\r")
+            chunk = self._rest + chunk
+            self._rest = b""
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         elif not self._line and not self._data and not self._event and not self._id:
+            if self._rest:
+                chunk = self._rest + chunk
+                self._rest = b""
             chunk = self._whole_events(chunk, events)
-        if not chunk:
-            return events
+            if not chunk or (len(chunk) <= self._small and b"\n\n" not in chunk):
+                # The beginning of an event, kept as it is: the next chunk makes it whole, and takes this path too.
+                self._rest = chunk
+                return events
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
             line = chunk[start:end]
@@ -125,7 +136,8 @@ class SSEDecoder:
 
     def close(self) -> list[ServerSentEvent]:
         """Take the end of the stream and return the event whose blank line never came, if it has data."""
-        events: list[ServerSentEvent] = []
+        self._small = -1  # nothing is kept for later any more
+        events = self.feed(b"")
         if self._line:
             line = b"".join(self._line)
             self._line.clear()

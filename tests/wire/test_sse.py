@@ -154,13 +154,14 @@ def test_the_limit_is_on_an_event_and_not_on_the_stream():
 
 
 def test_a_long_line_in_small_chunks_is_not_copied_until_it_ends():
-    # Copying it at every chunk is what makes a decoder quadratic. Held pieces are seen in the reference count.
+    # Copying it at every chunk is what makes a decoder quadratic. Held pieces are seen in the reference count; only the
+    # first few kilobytes of an event may be copied.
     chunk = b"x" * 999
     decoder = SSEDecoder()
     decoder.feed(b"data: ")
     before = sys.getrefcount(chunk)
     for _ in range(2_000):
         assert decoder.feed(chunk) == []
-    assert sys.getrefcount(chunk) == before + 2_000
+    assert sys.getrefcount(chunk) >= before + 1_990
     assert decoder.feed(b"\n\n") == [ServerSentEvent(chunk * 2_000)]
     assert sys.getrefcount(chunk) == before
