@@ -1,7 +1,7 @@
 """Where the sandbox tests get their rooms.
 
 Commands are real processes, on a clock that tests turn by hand. Tests that take `room` or `box` run twice: in
-bubblewrap's namespaces and as plain processes.
+bubblewrap's namespaces and as plain processes, unless they ask for `any` of the two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sandbox_room import BUBBLEWRAP, KEY, Box, Room
+from sandbox_room import BUBBLEWRAP, KEY, Box, Room, bubblewrap_works
 
 from novita_async.simulator.sandbox import IsolationWarning, Sandboxes
 from novita_async.testing.clock import JumpClock
@@ -30,7 +30,7 @@ def _without_bubblewrap(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture(params=[BUBBLEWRAP, "plain"])
 async def room(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
-    isolated = request.param == "bubblewrap"
+    isolated = request.param == "bubblewrap" or (request.param == "any" and bubblewrap_works())
     if not isolated:
         (tmp_path / "path").mkdir()
         _without_bubblewrap(tmp_path / "path", monkeypatch)

@@ -25,7 +25,7 @@ KEY = "nvta_test"
 BASE = "http://127.0.0.1:3000"
 
 
-def _bubblewrap_works() -> bool:
+def bubblewrap_works() -> bool:
     args = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
     return shutil.which("bwrap") is not None and subprocess.run(args, capture_output=True).returncode == 0
 
@@ -34,7 +34,7 @@ def _bubblewrap_works() -> bool:
 BUBBLEWRAP = pytest.param(
     "bubblewrap",
     marks=pytest.mark.skipif(
-        not _bubblewrap_works(), reason="bwrap (bubblewrap) is not there, or this system does not allow it namespaces"
+        not bubblewrap_works(), reason="bwrap (bubblewrap) is not there, or this system does not allow it namespaces"
     ),
 )
 
@@ -165,3 +165,13 @@ async def finish(events: AsyncGenerator[dict[str, Any], None]) -> Finished:
             assert pid
     assert end is not None
     return Finished(pid, b"".join(out["stdout"]).decode(), b"".join(out["stderr"]).decode(), end)
+
+
+def form(*parts: tuple[str, str, bytes], boundary: str = "xYz") -> tuple[bytes, dict[str, str]]:
+    """A multipart body of (field, file name, content), and its content type."""
+    body = b""
+    for field, filename, content in parts:
+        disposition = f'form-data; name="{field}"' + (f'; filename="{filename}"' if filename else "")
+        head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: text/plain\r\n\r\n"
+        body += head.encode() + content + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode(), {"content-type": f"multipart/form-data; boundary={boundary}"}

@@ -267,6 +267,7 @@ async def test_no_process_and_no_file_outlives_its_sandbox(room: Room, how: str)
         await finish(events)
     await room.sandboxes.aclose()
     assert _processes(marker) == []
+    await room_turn()
     assert repr(room.sandboxes) == "<Sandboxes running=0 ending=0>"
 
 
@@ -344,7 +345,9 @@ async def test_a_machine_without_namespaces_gets_one_warning_that_says_why(
     room = Room(sandboxes, JumpClock(), isolated=False)
     with pytest.warns(IsolationWarning, match="No permissions to create new namespace"):
         await room.create()
-    await room.create()  # a second warning would be an error here
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await room.create()
     await sandboxes.aclose()
 
 
