@@ -25,11 +25,12 @@ class _Queue:
 
     def __init__(self) -> None:
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._sent_back: deque[asyncio.Future[None]] = deque()  # before all others, and in order among themselves
 
     @property
     def waiting(self) -> int:
         """How many stand in line."""
-        return sum(not waiter.done() for waiter in self._waiters)
+        return sum(not waiter.done() for waiter in (*self._sent_back, *self._waiters))
 
     def _take(self) -> bool:
         """Take a place if there is one."""
@@ -40,28 +41,26 @@ class _Queue:
 
     def acquire_nowait(self) -> bool:
         """Take a place if one is free and nobody stands in line."""
-        return not self._waiters and self._take()
+        return not self._waiters and not self._sent_back and self._take()
 
     async def acquire(self, *, first: bool = False) -> None:
         """Wait for a place and take it. Cancelling leaves the line and takes nothing.
 
         Args:
-            first: stand at the head of the line: one who was sent back by the server waits only once for its turn.
+            first: before all who were not: one who was sent back by the server waits only once for its turn.
         """
         if self.acquire_nowait():
             return
         waiter = asyncio.get_running_loop().create_future()
-        if first:
-            self._waiters.appendleft(waiter)
-        else:
-            self._waiters.append(waiter)
+        line = self._sent_back if first else self._waiters
+        line.append(waiter)
         self._wake()
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.cancelled():
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
+                if waiter in line:
+                    line.remove(waiter)
             else:
                 self._give_back()  # the place was given in the same turn as the cancellation: pass it on
             self._wake()
@@ -69,17 +68,18 @@ class _Queue:
 
     def close(self, error: Exception) -> None:
         """Send everyone who waits away with this error."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(error)
+        for line in (self._sent_back, self._waiters):
+            while line:
+                waiter = line.popleft()
+                if not waiter.done():
+                    waiter.set_exception(error)
 
     def _wake(self) -> None:
-        while self._waiters:
-            if self._waiters[0].done():
-                self._waiters.popleft()  # cancelled, and its task has not run since
+        while line := self._sent_back or self._waiters:
+            if line[0].done():
+                line.popleft()  # cancelled, and its task has not run since
             elif self._take():
-                self._waiters.popleft().set_result(None)
+                line.popleft().set_result(None)
             else:
                 break
 
