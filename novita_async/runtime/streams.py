@@ -149,7 +149,10 @@ class EventStream(Generic[T]):
         """Read until there is something to hand out, the stream has ended or an error is due."""
         try:
             while not self._ready and not self._ended and self._error is None and not self._closed:
-                self._begin_wait()
+                if self._waiting_since is None:
+                    self._waiting_since = self._clock.monotonic()
+                if self._watch is None:
+                    self._arm(self._limits[self._name])
                 out: list[T] = []
                 try:
                     chunk = await self._response.body.read()
@@ -160,31 +163,36 @@ class EventStream(Generic[T]):
                         self._ended = True
                         self._reader.close(out)
                 except NovitaError as error:
-                    self._error = error
+                    self._error = self._error or error  # whoever aborted the stream has said why
                 if out:
                     self._waiting_since = None
-                    self._hold("idle")
-                    self._take(out)
-                error = self._error
-                if error is not None and not self._started and isinstance(error, RETRYABLE):
-                    self._waiting_since = None
-                    await self._reopen(error)
-                if self._held and (self._ended or self._error is not None):
-                    self._ready += self._held
-                    self._held.clear()
+                    if self._started:
+                        self._ready += out
+                    else:
+                        self._hold("idle")
+                        self._begin(out)
+                if not self._started and (self._ended or self._error is not None):
+                    await self._end_before_content()
         finally:
             self._waiting_since = None
 
-    def _take(self, values: list[T]) -> None:
-        """Hand values out. Those before the first content are held back, so that a repeat starts from nothing."""
-        if not self._started:
-            self._held += values
-            if not any(map(self._reader.is_content, values)):
-                return
+    def _begin(self, values: list[T]) -> None:
+        """Hold back what comes before the first content, so that a repeat starts from nothing."""
+        self._held += values
+        if any(map(self._reader.is_content, values)):
             self._started = True
-            values = self._held
-            self._held = []
-        self._ready += values
+            self._ready += self._held
+            self._held.clear()
+
+    async def _end_before_content(self) -> None:
+        """Try the whole call once more if an error allows that, else hand out what was held back."""
+        error = self._error
+        if error is not None and isinstance(error, RETRYABLE):
+            self._waiting_since = None
+            await self._reopen(error)
+        if self._ended or self._error is not None:
+            self._ready += self._held
+            self._held.clear()
 
     async def _reopen(self, error: NovitaError) -> None:
         """Try the whole call once more, or leave the error to be raised."""
@@ -214,12 +222,6 @@ class EventStream(Generic[T]):
             self._watch = None
         self._name = name
 
-    def _begin_wait(self) -> None:
-        if self._waiting_since is None:
-            self._waiting_since = self._clock.monotonic()
-        if self._watch is None:
-            self._arm(self._limits[self._name])
-
     def _arm(self, seconds: float | None) -> None:
         if seconds is not None:
             self._watch = self._clock.call_later(seconds, self._look)
@@ -242,7 +244,7 @@ class EventStream(Generic[T]):
 
     def abort(self, error: Exception) -> None:
         """Close the connection now and end a pending read, or else the next one, with this error."""
-        if isinstance(error, NovitaError) and not self._ended:
+        if isinstance(error, NovitaError) and not self._ended and not self._closed:
             self._error = error  # else a stream that nobody reads at this moment would seem to have ended well
         self._response.body.abort(error)
         self._let_go()
