@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import AsyncIterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -19,7 +20,7 @@ from .arguments import check_path, check_user, encoded
 from .uploads import LocalFile, checked, multipart, takes_no_raw_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable
+    from collections.abc import AsyncGenerator
 
     from ..runtime.call import Answer, Call
     from .envd import Envd, SandboxStream
@@ -184,11 +185,15 @@ class Files:
         if isinstance(data, str | bytes | bytearray | memoryview):
             body: bytes | AsyncGenerator[bytes, None] = encoded("data", data)
         elif isinstance(data, os.PathLike):
-            local = await LocalFile.open(self._envd.runtime.clock, data)
+            local = LocalFile(self._envd.runtime.clock, data)
             body = local.chunks()
-        else:
+        elif isinstance(data, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
             body = checked(data)
+        else:
+            raise ValidationError(f"data must be text, bytes, a path or async chunks, got {type(data).__name__}")
         try:
+            if local is not None:
+                await local.open()
             headers = {"content-type": "application/octet-stream"}
             if takes_no_raw_body(self._envd.version):
                 boundary = secrets.token_hex(16)

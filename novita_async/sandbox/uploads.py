@@ -24,33 +24,41 @@ _RAW_SINCE = (0, 5, 7)  # the version of envd that began to take raw bodies
 
 
 class LocalFile:
-    """A file of this machine, read in pieces off the event loop."""
+    """A file of this machine, read in pieces off the event loop. To be closed, whether it was opened or not."""
 
-    def __init__(self, clock: Clock, file: BinaryIO) -> None:
+    def __init__(self, clock: Clock, path: os.PathLike[str]) -> None:
         self._clock = clock
-        self._file = file
+        self._path = path
+        self._file: BinaryIO | None = None
 
-    @classmethod
-    async def open(cls, clock: Clock, path: os.PathLike[str]) -> LocalFile:
-        def opened() -> BinaryIO:
-            if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for without end
-                raise ValidationError(f"data: {os.fspath(path)} is not a file")
-            return open(path, "rb")
+    async def open(self) -> None:
+        """Open it.
 
+        Raises:
+            ValidationError: it cannot be read.
+        """
         try:
-            return cls(clock, await clock.to_thread(opened))
-        except (OSError, ValueError) as error:
-            if isinstance(error, ValidationError):
-                raise
-            raise ValidationError(f"data: {os.fspath(path)} cannot be read: {error}") from error
+            await self._clock.to_thread(self._open)
+        except (OSError, ValueError) as error:  # ValueError: the path holds a NUL byte
+            raise ValidationError(f"data: {os.fspath(self._path)!r} cannot be read: {error}") from error
+
+    def _open(self) -> None:
+        if not stat.S_ISREG(os.stat(self._path).st_mode):  # a pipe would be waited for without end
+            raise OSError("it is not a file")
+        # Kept from here: a caller who is cancelled meanwhile gets no result, and closes it all the same.
+        self._file = open(self._path, "rb")  # noqa: SIM115 - see above
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        # A transport may read on for a moment after the answer is there and the file closed.
-        while chunk := await self._clock.to_thread(lambda: b"" if self._file.closed else self._file.read(_READ_SIZE)):
+        while chunk := await self._clock.to_thread(self._read):
             yield chunk
 
+    def _read(self) -> bytes:
+        # A transport may read on for a moment after the answer is there and the file closed.
+        return b"" if self._file is None or self._file.closed else self._file.read(_READ_SIZE)
+
     async def aclose(self) -> None:
-        await self._clock.to_thread(self._file.close)
+        if self._file is not None:
+            await self._clock.to_thread(self._file.close)
 
 
 async def checked(data: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
