@@ -1,0 +1,85 @@
+"""The commands of `novita-async` and their options."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from .._version import __version__
+
+if TYPE_CHECKING:
+    from .process import Stop
+
+__all__ = ["build"]
+
+_Seconds = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
+
+
+def _named(type_: object, host: str) -> None:
+    """asyncio takes an empty host for "every address of this machine"."""
+    if not host:
+        raise ValueError("Must not be empty.")
+
+
+def build(stop: Stop) -> App:
+    """The application. Its commands end when `stop` is wanted."""
+    app = App(name="novita-async", version=__version__, help="An asyncio-native SDK for the Novita AI cloud.")
+
+    @app.command
+    def simulator(
+        *,
+        host: Annotated[str, Parameter(validator=_named)] = "127.0.0.1",
+        port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0,
+        seed: int = 0,
+        task_seconds: _Seconds = 5.0,
+        chunk_delay: _Seconds = 0.02,
+        gpu_step_seconds: _Seconds = 1.0,
+        require_isolation: Annotated[bool, Parameter(negative="")] = False,
+    ) -> int:
+        """Serve a simulated Novita on this machine until Ctrl-C, and print the environment that points at it.
+
+        Args:
+            host: address to listen on. Another than loopback lets other machines run commands on this one.
+            port: TCP port; 0 takes a free one.
+            seed: decides texts, pictures, ids and the API key.
+            task_seconds: how long a media task takes.
+            chunk_delay: seconds between two chunks of a chat stream.
+            gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+            require_isolation: refuse to make a sandbox unless bubblewrap isolates its commands from this machine.
+        """
+        from ..simulator import Simulator
+        from .simulator import serve
+
+        served = Simulator(
+            seed=seed,
+            task_seconds=task_seconds,
+            chunk_delay=chunk_delay,
+            gpu_step_seconds=gpu_step_seconds,
+            require_isolation=require_isolation,
+        )
+        return asyncio.run(serve(served, host=host, port=port, stop=stop))
+
+    @app.command
+    def demo(
+        *,
+        out: Path = Path("novita-demo"),
+        live: Annotated[bool, Parameter(negative="")] = False,
+        speed: Annotated[float, Parameter(validator=Number(gt=0, lt=math.inf))] = 1.0,
+    ) -> int:
+        """Show all four products at once from one client: chat, pictures and a video, a sandbox, a GPU instance.
+
+        Args:
+            out: directory for the files that are made.
+            live: use NOVITA_API_KEY and the real platform, which costs a little money, in place of the simulator.
+            speed: of the simulator; 2 is twice as fast.
+        """
+        from .demo import show
+
+        return asyncio.run(show(out=out, live=live, speed=speed, stop=stop))
+
+    return app

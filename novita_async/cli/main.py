@@ -1,0 +1,63 @@
+"""`novita-async`: runs a command; turns what goes wrong into one line on standard error, and an exit code.
+
+0    done
+1    a `NovitaError`, or a demo of which a part failed
+2    wrong usage, or the extra `cli` is not installed
+130  ended by Ctrl-C or SIGTERM (the simulator: 0, because that is how it ends)
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+from ..errors import NovitaError
+from .process import Stop, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        argv: the arguments without the program's name; those of the process when not given.
+    """
+    stop = Stop()
+    stop.listen()
+    try:
+        import cyclopts  # it brings rich
+    except ImportError:
+        return _fail("the command line needs two more packages: pip install 'novita-async[cli]'", 2)
+    from .app import build
+
+    warnings.showwarning = _warn
+    try:
+        return build(stop)(
+            sys.argv[1:] if argv is None else argv,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_int_as_exit_code_else_zero",
+        )
+    except cyclopts.CycloptsError as error:
+        return _fail(" ".join(str(error).split()), 2)
+    except NovitaError as error:
+        return _fail(str(error), 1)
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail("nobody reads the output any more", 1)
+
+
+def _fail(words: str, code: int) -> int:
+    tell(words)
+    return code
+
+
+def _warn(message: Warning | str, *place: object, **more: object) -> None:
+    tell(f"warning: {message}")
