@@ -40,21 +40,21 @@ async def or_undo(
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError as cancelled:
-        problem = await uninterrupted(_take_back(clock, attempts, task, undo))
+        if attempts.in_flight:
+            attempts.call.attempts = attempts.number  # this attempt is the last one
+        else:
+            task.cancel()
+        problem = await uninterrupted(_take_back(clock, task, undo))
         if problem is not None:
             cancelled.add_note(f"what was started could not be undone: {problem}")
         raise
 
 
-async def _take_back(
-    clock: Clock, attempts: Attempts, task: asyncio.Task[T], undo: Callable[[T], Awaitable[object]]
-) -> Exception | None:
+async def _take_back(clock: Clock, task: asyncio.Task[T], undo: Callable[[T], Awaitable[object]]) -> Exception | None:
     try:
         async with clock.timeout(_LIMIT):
-            if attempts.in_flight:
-                attempts.call.attempts = attempts.number  # this attempt is the last one
-                await asyncio.wait({task})
-            if task.done() and not task.cancelled() and task.exception() is None:
+            await asyncio.wait({task})
+            if not task.cancelled() and task.exception() is None:
                 await undo(task.result())
     except (NovitaError, TimeoutError) as error:
         return error
