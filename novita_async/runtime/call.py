@@ -132,7 +132,7 @@ class Runtime:
         self._transport: Transport | None = None
         self._send: Send | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._headers: dict[str, dict[str, str]] = {}
+        self._headers: dict[tuple[str, bool], dict[str, str]] = {}
 
     # ---------------------------------------------------------------------------------------- guards
 
@@ -172,20 +172,26 @@ class Runtime:
 
     def headers(self, call: Call) -> dict[str, str]:
         """The headers of a call: the client's own, the credentials of its kind, then the call's."""
-        common = self._headers.get(call.auth)
+        kind = (call.auth, isinstance(call.body, bytes))
+        common = self._headers.get(kind)
         if common is None:
-            product = f"novita-async/{__version__}"
-            # Nothing of what comes is worth packing: streams must not wait for a block, the rest is small or packed.
-            common = {"accept": "application/json", "accept-encoding": "identity"}
-            common |= {"user-agent": product, "x-novita-source": product}
-            if call.auth == Auth.BEARER:
-                common["authorization"] = f"Bearer {self.settings.require_key()}"
-            elif call.auth == Auth.KEY:
-                common["x-api-key"] = self.settings.require_key()
-            self._headers[call.auth] = common
-        if isinstance(call.body, bytes) and "content-type" not in call.headers:
-            return {**common, "content-type": "application/json", **call.headers}
+            common = self._headers[kind] = self._common_headers(*kind)
         return {**common, **call.headers} if call.headers else common
+
+    def _common_headers(self, auth: str, has_json: bool) -> dict[str, str]:
+        headers = {
+            "accept": "application/json",
+            # Nothing of what comes is worth packing: streams must not wait for a block, files are packed already.
+            "accept-encoding": "identity",
+            "user-agent": f"novita-async/{__version__}",
+        }
+        if auth == Auth.BEARER:
+            headers["authorization"] = f"Bearer {self.settings.require_key()}"
+        elif auth == Auth.KEY:
+            headers["x-api-key"] = self.settings.require_key()
+        if has_json:
+            headers["content-type"] = "application/json"
+        return headers
 
     def rate(self, model: str) -> RateGate:
         """The rate gate of a model."""

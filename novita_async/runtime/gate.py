@@ -134,6 +134,8 @@ class RateGate(_Queue):
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     def _take(self) -> bool:
+        if self._sent is None and not self._paused_until:
+            return True
         now = self._clock.monotonic()
         ready = self._paused_until
         if self._sent is not None and len(self._sent) == self._sent.maxlen:
@@ -141,6 +143,7 @@ class RateGate(_Queue):
         if now < ready:
             self._arm(ready - now)
             return False
+        self._paused_until = 0.0
         if self._sent is not None:
             self._sent.append(now)
         return True
