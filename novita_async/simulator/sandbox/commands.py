@@ -110,6 +110,10 @@ async def _follow(session: Session[Any], process: Process, watch: Watch) -> Asyn
     yield {"event": {"start": {"pid": process.pid}}}
     while True:
         left = session.keepalive if deadline is None else min(session.keepalive, deadline - clock.monotonic())
+        if left <= 0 and not isinstance(session.message, Start):
+            # Said here because a stream that always has something to tell never waits. What Start began has been killed
+            # by now, so its stream ends by itself, with the output of before.
+            raise RpcError("deadline_exceeded", "the stream ran over its timeout")
         try:
             with held(clock):
                 async with clock.timeout(left):

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from ...runtime.clock import uninterrupted
 from ...transport.protocol import Reply
 from ..router import Call, Endpoint, Refusal, Router, json_reply
 from . import envd
@@ -23,8 +24,6 @@ from .isolation import Isolation, IsolationWarning
 from .machine import Machine, NewSandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ...runtime.clock import Clock
 
 __all__ = ["Sandboxes"]
@@ -96,10 +95,14 @@ class Sandboxes:
     async def aclose(self) -> None:
         """Kill every process and remove every directory. Safe to call twice."""
         self._closed = True
+        await uninterrupted(self._close())
+
+    async def _close(self) -> None:
         async with self._preparing:
             for machine in list(self._machines.values()):
                 self._end(machine)
-            await _settled(self._ending)
+            if self._ending:
+                await asyncio.wait(self._ending)
             if self._temporary is not None:
                 temporary, self._temporary = self._temporary, None
                 await self._clock.to_thread(temporary.rmdir)
@@ -229,7 +232,9 @@ class Sandboxes:
         return json_reply(told)
 
     async def _kill(self, call: Call) -> Reply:
-        await _settled([self._end(self._named(call))])
+        ending = self._end(self._named(call))
+        await uninterrupted(asyncio.wait([ending]))
+        ending.result()
         return Reply(204)
 
     async def _connect(self, call: Call) -> Reply:
@@ -264,21 +269,6 @@ class Sandboxes:
         if len(found) > len(page):
             headers["x-next-token"] = base64.urlsafe_b64encode(str(page[-1].serial).encode()).decode()
         return json_reply([_listed(machine) for machine in page], headers=headers)
-
-
-async def _settled(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Wait for tasks that must not be cut short; a cancellation that comes meanwhile is raised afterwards."""
-    tasks = set(tasks)
-    cancelled: asyncio.CancelledError | None = None
-    while waiting := [task for task in tasks if not task.done()]:
-        try:
-            await asyncio.wait(waiting)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    for task in tasks:
-        task.result()
 
 
 async def _read(call: Call, type_: type[T]) -> T:

@@ -132,8 +132,8 @@ _SHARED_ETC = (
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # No core dumps, 20 GiB a file, 64 GiB of addresses: runtimes reserve far more than they use. The number of processes is
-# left alone: it is counted over the whole user, and not at all for root.
-_LIMITED = "ulimit -c 0; ulimit -f 20971520; ulimit -v 67108864"
+# left alone: it is counted over the whole user, and not at all for root. A limit that is lower already stays.
+_LIMITED = "{ ulimit -c 0; ulimit -f 20971520; ulimit -v 67108864; } 2>/dev/null"
 
 _PROBE_SECONDS = 20.0
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ...runtime.clock import uninterrupted
 from .isolation import Isolation, Layout
 from .paths import remove
 
@@ -85,12 +86,16 @@ class Machine:
             await self.clock.to_thread(self.layout.build)
 
     async def start(self, process: Process, *, seconds: float | None) -> None:
-        """Start a process; it is killed after so many seconds.
+        """Start a process; it is killed after so many seconds. A caller that is cancelled leaves it running.
 
         Raises:
             OSError: the system refused, or the sandbox has ended.
             ValueError: an argument or a variable holds a NUL byte.
         """
+        # asyncio cannot be relied on to clear up after a start that is cancelled in the middle.
+        await uninterrupted(self._start(process, seconds))
+
+    async def _start(self, process: Process, seconds: float | None) -> None:
         # One at a time, and none while the sandbox ends: a process is never started behind the end's back.
         async with self._starting:
             if self.ended:
@@ -108,8 +113,8 @@ class Machine:
         self._forget()
         if pid is not None:
             return self._processes.get(pid)
-        tagged = (process for process in self._processes.values() if process.tag == tag and tag is not None)
-        return next(tagged, None)
+        tagged = [process for process in self._processes.values() if process.tag == tag and tag is not None]
+        return min(tagged, key=lambda process: process.finished.is_set(), default=None)
 
     def _forget(self) -> None:
         long_ago = self.clock.monotonic() - REMEMBERED

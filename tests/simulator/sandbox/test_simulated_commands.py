@@ -176,6 +176,7 @@ async def test_a_client_that_goes_away_leaves_the_command_running_and_may_come_b
     events = box.start("read line; echo got $line; exit 5", stdin=True, tag="mine")
     pid = await pid_of(events)
     await events.aclose()
+    await finish(box.start("true", tag="mine"))  # ended, so the tag means the one that runs
     listed = (await box.unary("process.Process/List", {})).json()["processes"]
     (config,) = [process.pop("config") for process in listed]
     assert listed == [{"pid": pid, "tag": "mine"}]
@@ -350,6 +351,25 @@ async def test_a_deadline_on_connect_ends_only_the_stream(box: Box) -> None:
     assert caught.value.code == "deadline_exceeded"
     assert (await box.unary("process.Process/List", {})).json()["processes"][0]["pid"] == pid
     await events.aclose()
+
+
+async def test_a_deadline_ends_a_stream_that_never_falls_silent(box: Box) -> None:
+    events = box.start("yes")
+    pid = await pid_of(events)
+    watching = box.stream("Connect", {"process": {"pid": pid}}, {"connect-timeout-ms": "5000"})
+    await pid_of(watching)
+    await events.aclose()
+    assert "data" in await anext(watching)
+    await box.room.clock.advance(5)
+    with pytest.raises(Ended) as caught:
+        await asyncio.wait_for(finish(_after_start(pid, watching)), 5)
+    assert caught.value.code == "deadline_exceeded"
+
+
+async def test_a_clock_that_jumps_stands_still_while_a_command_runs(box: Box) -> None:
+    async with box.room.clock:
+        done = await box.run("sleep 0.05; echo slept", headers={"connect-timeout-ms": "1000"})
+    assert (done.stdout, box.room.clock.jumps) == ("slept\n", 0)
 
 
 @pytest.mark.parametrize(("header", "seconds"), [({"Keepalive-Ping-Interval": "50"}, 50), ({}, 90)])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -269,6 +271,50 @@ async def test_no_process_and_no_file_outlives_its_sandbox(room: Room, how: str)
     assert _processes(marker) == []
     await room_turn()
     assert repr(room.sandboxes) == "<Sandboxes running=0 ending=0>"
+
+
+async def test_a_kill_whose_caller_goes_away_is_carried_out(room: Room) -> None:
+    box = await room.create()
+    marker = f"novita-test-{box.id}"
+    events = await _running(box, marker)
+    killing = asyncio.ensure_future(room("DELETE", f"/sandboxes/{box.id}"))
+    await asyncio.sleep(0)
+    killing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killing
+    assert _processes(marker) == []
+    with pytest.raises(ConnectionLost):
+        await finish(events)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_create_whose_caller_goes_away_leaves_nothing(room: Room, tmp_path: Path, turns: int) -> None:
+    creating = asyncio.ensure_future(room("POST", "/sandboxes", {"templateID": "base"}))
+    for _ in range(turns):
+        await asyncio.sleep(0 if turns % 2 else 0.001)
+    creating.cancel()
+    with suppress(asyncio.CancelledError):
+        await creating
+    made = len((await room("GET", "/v2/sandboxes")).json())
+    await room.sandboxes.aclose()
+    assert made <= 1
+    assert list((tmp_path / "sandboxes").iterdir()) == []
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_start_whose_caller_goes_away_leaves_a_command_that_ends_with_its_sandbox(
+    room: Room, turns: int
+) -> None:
+    box = await room.create()
+    marker = f"novita-test-{box.id}"
+    starting = asyncio.ensure_future(finish(box.start(f"exec -a {marker} sleep 300")))
+    for _ in range(turns):
+        await asyncio.sleep(0 if turns % 2 else 0.001)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await room.sandboxes.aclose()
+    assert _processes(marker) == []
 
 
 async def test_a_closed_room_takes_no_new_sandbox_and_closes_twice(room: Room) -> None:
