@@ -97,9 +97,13 @@ class NovitaError(Exception):
 
     Attributes:
         partial: what a stream had put together before it broke, where the caller asked for that; else None.
+        task_id: the task that was waited for, where the error ended a wait; else "".
+        handle: its `Task`, to be waited for again; else None.
     """
 
     partial: Any = None
+    task_id: str = ""
+    handle: Any = None
 
 
 # --------------------------------------------------------------------------------------------- yours

@@ -123,6 +123,11 @@ async def turns(count: int = 20) -> None:
         await asyncio.sleep(0)
 
 
+def without_debug() -> None:
+    """Let asyncio not take the stack of every task that is made: for tests that make many thousands."""
+    asyncio.get_running_loop().set_debug(False)
+
+
 async def check_nothing_open(novita: AsyncNovita, when: str = "at the end") -> None:
     await turns()  # what was cancelled goes in its own turn
     left = {name: count for name, count in novita.stats().items() if name in _OPEN and count}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from ..errors import NotFound, TaskFailed, TaskStateUnknown, TaskTimeout, ValidationError
+from ..errors import NotFound, NovitaError, TaskFailed, TaskStateUnknown, TaskTimeout, ValidationError
 from .clock import uninterrupted
 from .scheduler import Watch
 
@@ -207,7 +207,13 @@ class Task(Generic[T]):
         await self.cancel_with(self.id)
 
     async def __aiter__(self) -> AsyncIterator[Update]:
-        """Give an update after every read, the last one final. `wait()` afterwards returns at once."""
+        """Give an update after every read, the last one final. `wait()` afterwards returns at once.
+
+        Raises:
+            TaskTimeout, TaskStateUnknown: not finished within an hour.
+        """
+        clock, limit = self._tasks.runtime.clock, self._tasks.default_timeout
+        deadline = clock.monotonic() + limit
         news: deque[Exception | None] = deque()
         ring = asyncio.Event()
 
@@ -217,17 +223,19 @@ class Task(Generic[T]):
 
         self._listen(heard)
         try:
-            while not self.done:
+            over = self.done
+            while not over:
                 try:
-                    async with self._tasks.runtime.clock.timeout(self._tasks.default_timeout):
+                    async with clock.timeout(max(0.0, deadline - clock.monotonic())):
                         await ring.wait()
                 except TimeoutError:
-                    raise self.overdue(self._tasks.default_timeout) from None
+                    raise self.overdue(limit) from None
                 ring.clear()
                 while news:
                     error = news.popleft()
                     if error is not None:
                         raise error
+                over = self.done  # before the caller takes its time: what is read meanwhile is an update too
                 yield self._update()
         finally:
             self._unlisten(heard)
@@ -277,6 +285,8 @@ class Task(Generic[T]):
         return self.eta, self.progress
 
     def _notify(self, error: Exception | None) -> None:
+        if isinstance(error, NovitaError):
+            error.task_id, error.handle = self.id, self
         for listener in list(self._listeners):
             listener(error)
 

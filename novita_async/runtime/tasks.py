@@ -110,6 +110,7 @@ class TaskSet:
 
         Raises:
             TaskTimeout: with the first task that has not ended, when the time is over.
+            NovitaError: the status of a task cannot be read; `.handle` is that task, the others can be waited for again.
         """
         waiting = dict.fromkeys(tasks)
         limit = self.default_timeout if timeout is None else timeout

@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from helpers import turns
+from helpers import turns, without_debug
 
 from novita_async import Limits, Settings
 from novita_async.errors import (
@@ -371,7 +371,7 @@ async def test_ten_thousand_waits_are_entries_of_a_heap_and_no_tasks_of_the_loop
     for job in jobs:
         scheduler.add(job.watch)
     assert len(asyncio.all_tasks()) == 1
-    asyncio.get_running_loop().set_debug(False)  # it takes the stack of each of thirty thousand reads
+    without_debug()
     await clock.sleep(30)
     assert all(job.ended_at > 0 for job in jobs)
     assert most <= 1 + 32
