@@ -168,7 +168,7 @@ def load_settings(
         ConfigError: a value cannot work, or the profile cannot be read.
     """
     environ = os.environ if environ is None else environ
-    chosen = profile or environ.get("NOVITA_PROFILE")
+    chosen = profile or environ.get("NOVITA_PROFILE") or None
     filed = _read_profile(chosen, config_file, environ)
     values: dict[str, Any] = {}
     for name in _TEXTS:
