@@ -58,12 +58,10 @@ async def show(*, out: Path, live: bool, speed: float, stop: Stop) -> int:
         display = make_display(f"novita-async demo, {'live' if live else 'simulated'} at {novita.settings.base_url}")
         parts = Parts(novita, display, out, pause=_PAUSE / speed)
         with display:
-            work = [asyncio.create_task(_panel(display, panel, works)) for panel, works in parts.panels.items()]
-            await _until_done(work, stop)
-        if stop.wanted:
-            tell(_last_words(novita, parts, live=live))
+            outcomes = await _run(parts, display, stop)
+        if not outcomes:
+            tell(_last_words(parts, live=live))
             return 130
-        outcomes = [outcome for task in work for outcome in task.result()]
         stats = novita.stats()
         counts = ", ".join(f"{stats[name]} {name}" for name in ("requests", "polls", "retries"))
         display.table(outcomes, f"{counts}; files are in {out}")
@@ -86,37 +84,44 @@ async def _simulated(stack: AsyncExitStack, speed: float) -> AsyncNovita:
     return AsyncNovita(**settings)
 
 
-async def _until_done(work: list[asyncio.Task[list[Outcome]]], stop: Stop) -> None:
-    """Wait for the work, or for the wish to end; then each part takes back what it has made, as far as time allows."""
-    stopping = asyncio.create_task(stop.wait())
+async def _run(parts: Parts, display: Display, stop: Stop) -> list[Outcome]:
+    """Run all parts at once. When the user wants to end, each takes back what it has made, as far as time allows."""
+    if stop.wanted:
+        return []
+    work = [asyncio.create_task(_panel(display, panel, works)) for panel, works in parts.panels.items()]
     ended = asyncio.create_task(asyncio.wait(work))
+    stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
     if stop.wanted:
         for task in work:
             task.cancel()
         await asyncio.wait(work, timeout=_GRACE)
-    stopping.cancel()
+        return []
+    return [outcome for task in work for outcome in task.result()]
 
 
 async def _panel(display: Display, panel: str, works: Mapping[str, Work]) -> list[Outcome]:
-    outcomes = await asyncio.gather(*(_part(name, work) for name, work in works.items()))
+    outcomes = await asyncio.gather(*(_part(display, panel, name, work) for name, work in works.items()))
     display.end(panel, good=not any(outcome.failure for outcome in outcomes))
     return outcomes
 
 
-async def _part(name: str, work: Work) -> Outcome:
+async def _part(display: Display, panel: str, name: str, work: Work) -> Outcome:
     began = time.monotonic()
     try:
         measured, files = await work()
     except Exception as error:
         # Whatever it is, the other parts go on, and the table shows it.
-        return Outcome(name, time.monotonic() - began, failure=str(error) or type(error).__name__)
+        failure = str(error) or type(error).__name__
+        display.fail(panel, name, failure)
+        return Outcome(name, time.monotonic() - began, failure=failure)
     return Outcome(name, time.monotonic() - began, measured=measured, files=files)
 
 
-def _last_words(novita: AsyncNovita, parts: Parts, *, live: bool) -> str:
+def _last_words(parts: Parts, *, live: bool) -> str:
     words = [f"{name} ended" for name in parts.ledger.gone]
     words += [f"{name} could NOT be ended in time: see to it" for name in parts.ledger.there]
-    if live and novita.stats().get("waiting"):
-        words.append("media tasks that were submitted go on, they cannot be cancelled")
+    if live and any(not task.done for task in parts.tasks):
+        words.append("media tasks cannot be cancelled and go on")
     return f"stopped; {', '.join(words) or 'there was nothing to end'}"

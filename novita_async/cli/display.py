@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .process import no_echo
+from .process import no_echo, wish_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,10 @@ class Display(Protocol):
         """A number worth a look. It takes the place of the one before."""
         ...
 
+    def fail(self, panel: str, name: str, reason: str) -> None:
+        """One thing has failed."""
+        ...
+
     def end(self, panel: str, *, good: bool) -> None:
         """All that belongs to a panel has ended."""
         ...
@@ -103,7 +107,7 @@ def _printable(text: str) -> str:
 
 def _cells(outcome: Outcome) -> tuple[str, str, str, str]:
     files = ", ".join(outcome.files)
-    return outcome.name, f"{outcome.seconds:.1f} s", _printable(outcome.failure or outcome.measured), files
+    return outcome.name, f"{outcome.seconds:.1f} s", files, _printable(outcome.failure or outcome.measured)
 
 
 class Lines:
@@ -130,12 +134,16 @@ class Lines:
         self._flush(panel)
         self._say(panel, words)
 
+    def fail(self, panel: str, name: str, reason: str) -> None:
+        self._flush(panel)
+        self._say(panel, _printable(f"{name}: {reason}"))
+
     def end(self, panel: str, *, good: bool) -> None:
         self._flush(panel)
         self._say(panel, "done" if good else "failed")
 
     def table(self, outcomes: Sequence[Outcome], summary: str) -> None:
-        rows = [("", "part", "time", "measured", "files")]
+        rows = [("", "part", "time", "files", "measured")]
         rows += [("failed" if outcome.failure else "ok", *_cells(outcome)) for outcome in outcomes]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         print()
@@ -156,7 +164,11 @@ class Lines:
             self.text(panel, "\n")
 
     def _say(self, panel: str, line: str) -> None:
-        print(f"{time.monotonic() - self._began:5.1f} s  {panel:<8} {line}".rstrip(), flush=True)
+        line = f"{time.monotonic() - self._began:5.1f} s  {panel:<8} {line}".rstrip()
+        try:
+            print(line, flush=True)
+        except OSError:
+            wish_to_end()
 
 
 class _Bar:
@@ -164,7 +176,7 @@ class _Bar:
         self.began = time.monotonic()
         self.percent = 0.0
         self.words = ""
-        self.done = False
+        self.style = "cyan"
         self.seconds: float | None = None
 
 
@@ -189,9 +201,9 @@ class _Area:
             content += lines[-max(1, rows - len(content)) :]
         return Panel(
             Group(*content[:rows]),
-            title=Text.assemble((f"{mark} ", style), (self.title, "bold")),
+            title=Text.assemble((f"{mark} ", style), (self.title, "bold default")),
             title_align="left",
-            subtitle=Text(self.note, "dim") if self.note else None,
+            subtitle=Text(self.note, "dim default") if self.note else None,
             subtitle_align="right",
             box=ROUNDED,
             border_style="bright_black" if self.good is not False else "red",
@@ -202,11 +214,15 @@ class _Area:
     @staticmethod
     def _bar(name: str, bar: _Bar, width: int) -> list[RenderableType]:
         seconds = time.monotonic() - bar.began if bar.seconds is None else bar.seconds
-        right = f"{bar.words} {seconds:5.1f} s"
-        line = Text.assemble(name, " " * max(1, width - len(name) - len(right)), (right, "dim"))
-        line.truncate(width)
-        style = "green" if bar.done else "cyan"
-        return [line, ProgressBar(100, bar.percent, width, complete_style=style, finished_style=style), Text()]
+        right = f"{bar.words} {seconds:.1f} s"
+        left = Text(name, no_wrap=True)
+        left.truncate(max(1, width - len(right) - 1), overflow="ellipsis", pad=True)
+        line = Text.assemble(left, " ", (right, "dim"), no_wrap=True)
+        return [
+            line,
+            ProgressBar(100, bar.percent, width, complete_style=bar.style, finished_style=bar.style),
+            Text("\n"),
+        ]
 
 
 class Panels:
@@ -214,10 +230,10 @@ class Panels:
 
     def __init__(self, title: str) -> None:
         self._title = title
+        self._began = time.monotonic()
         self._console = Console(highlight=False)
         self._areas = {name: _Area(title) for name, title in PANELS.items()}
         self._live = Live(get_renderable=self._frame, console=self._console, auto_refresh=False)
-        self._began = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self._open = ExitStack()
 
@@ -227,20 +243,30 @@ class Panels:
 
     def progress(self, panel: str, name: str, percent: float, words: str, *, done: bool = False) -> None:
         bar = self._areas[panel].bars.setdefault(name, _Bar())
-        bar.percent, bar.words, bar.done = percent, words, done
-        bar.seconds = time.monotonic() - bar.began if done else None
+        bar.percent, bar.words = percent, words
+        if done:
+            bar.style, bar.seconds = "green", time.monotonic() - bar.began
 
     def note(self, panel: str, words: str) -> None:
         self._areas[panel].note = words
+
+    def fail(self, panel: str, name: str, reason: str) -> None:
+        area = self._areas[panel]
+        if bar := area.bars.get(name):
+            bar.words, bar.style, bar.seconds = "failed", "red", time.monotonic() - bar.began
+        fresh = "" if not area.text or area.text.endswith("\n") else "\n"
+        self.text(panel, f"{fresh}{name}: {reason}\n")
 
     def end(self, panel: str, *, good: bool) -> None:
         self._areas[panel].good = good
 
     def table(self, outcomes: Sequence[Outcome], summary: str) -> None:
-        table = Table("", "part", box=SIMPLE_HEAD, border_style="bright_black", header_style="dim")
+        table = Table(
+            "", "part", box=SIMPLE_HEAD, border_style="bright_black", header_style="dim", padding=(0, 1, 0, 0)
+        )
         table.add_column("time", justify="right", no_wrap=True)
-        table.add_column("measured")
-        table.add_column("files")
+        table.add_column("files", no_wrap=True)
+        table.add_column("measured", overflow="fold")
         for outcome in outcomes:
             mark = Text("\u2717", "red") if outcome.failure else Text("\u2713", "green")
             table.add_row(mark, *map(Text, _cells(outcome)))
@@ -258,11 +284,15 @@ class Panels:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._open.close()
+        with suppress(OSError):  # the terminal may be gone
+            self._open.close()
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_TICK, self._tick)
-        self._live.refresh()
+        try:
+            self._live.refresh()
+        except OSError:
+            wish_to_end()
 
     def _frame(self) -> RenderableType:
         size = self._console.size

@@ -38,20 +38,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     warnings.showwarning = _warn
     try:
-        return build(stop)(
+        code = build(stop)(
             sys.argv[1:] if argv is None else argv,
             exit_on_error=False,
             print_error=False,
             result_action="return_int_as_exit_code_else_zero",
         )
+        sys.stdout.flush()
     except cyclopts.CycloptsError as error:
         return _fail(" ".join(str(error).split()), 2)
     except NovitaError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:
-        # The interpreter flushes once more at its end and would complain then.
+        # The interpreter flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail("nobody reads the output any more", 1)
+    return code
 
 
 def _fail(words: str, code: int) -> int:

@@ -6,9 +6,11 @@ import asyncio
 import statistics
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import anyio
+
+from .process import CannotGoOn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
     from ..runtime.task import Task
     from .display import Display
 
-__all__ = ["Ledger", "Parts", "Work"]
+__all__ = ["HasId", "Ledger", "Parts", "Work"]
 
-T = TypeVar("T")
 
 #: One part of the demo: it gives its numbers in words, and the names of the files that it left.
 Work: TypeAlias = "Callable[[], Coroutine[Any, Any, tuple[str, list[str]]]]"
@@ -47,6 +48,15 @@ done
 """
 
 
+class HasId(Protocol):
+    """What can be held: the platform knows it by its id."""
+
+    id: str
+
+
+Held = TypeVar("Held", bound=HasId)
+
+
 class Ledger:
     """What exists and costs money, and what is gone again.
 
@@ -61,25 +71,33 @@ class Ledger:
 
     @asynccontextmanager
     async def hold(
-        self, making: Coroutine[Any, Any, T], name: Callable[[T], str], end: Callable[[T], Awaitable[object]]
-    ) -> AsyncGenerator[T]:
+        self, kind: str, making: Coroutine[Any, Any, Held], end: Callable[[Held], Awaitable[object]]
+    ) -> AsyncGenerator[Held]:
         """Make something and end it on every way out, a cancellation while it is being made among them: an order that
         has left is carried out, whether anybody waits for its answer or not."""
         order = asyncio.ensure_future(making)
+        name = f"{kind} that was ordered"
+        self.there[name] = None
         try:
-            thing = await asyncio.shield(order)
-            self.there[name(thing)] = None
-            yield thing
+            yield await asyncio.shield(order)
         finally:
-            thing = await order
-            self.there[name(thing)] = None
+            try:
+                thing = await order
+            finally:
+                del self.there[name]
+            name = f"{kind} {thing.id}"
+            self.there[name] = None
             await end(thing)
-            del self.there[name(thing)]
-            self.gone.append(name(thing))
+            del self.there[name]
+            self.gone.append(name)
 
 
 class Parts:
     """The parts, for one run.
+
+    Attributes:
+        ledger: what they made that must be ended.
+        tasks: what they submitted that cannot be.
 
     Args:
         novita: the one client.
@@ -90,6 +108,7 @@ class Parts:
 
     def __init__(self, novita: AsyncNovita, display: Display, out: Path, *, pause: float) -> None:
         self.ledger = Ledger()
+        self.tasks: list[Task[MediaResult]] = []
         self._novita = novita
         self._display = display
         self._out = out
@@ -121,6 +140,8 @@ class Parts:
                 self._display.text("chat", piece)
         spent = time.monotonic() - first
         completion = stream.completion
+        if not first:
+            raise CannotGoOn("the model said nothing")
         tokens = completion.usage.completion_tokens if completion.usage else 0
         numbers = f"first token {first - began:.2f} s, {tokens / spent:.0f} tokens/s"
         self._display.note("chat", numbers)
@@ -153,14 +174,17 @@ class Parts:
         return await self._follow(name, "kling", await self._novita.videos.submit(name, prompt=_SCENE, duration=3))
 
     async def _follow(self, name: str, stem: str, task: Task[MediaResult]) -> tuple[str, list[str]]:
+        self.tasks.append(task)
         self._display.progress("media", name, 0, "submitted")
         async for update in task:
             status = update.status.removeprefix("TASK_STATUS_").lower()
             self._display.progress("media", name, update.progress, status)
-        return f"{task.polls} polls", await self._save(name, stem, await task.wait())
+        return f"{task.polls} poll{'' if task.polls == 1 else 's'}", await self._save(name, stem, await task.wait())
 
     async def _save(self, name: str, stem: str, result: MediaResult) -> list[str]:
-        output = result.outputs[0]
+        output = next(iter(result.outputs), None)
+        if output is None:
+            raise CannotGoOn("it ended without a file")
         path = await output.save(self._out / f"{stem}.{output.type or 'bin'}")
         self._display.progress("media", name, 100, "saved", done=True)
         return [path.name]
@@ -172,17 +196,18 @@ class Parts:
             self._display.text("sandbox", piece)
 
         making = self._novita.sandboxes.create(lifetime=120)
-        async with self.ledger.hold(making, lambda it: f"sandbox {it.id}", lambda it: it.aclose()) as sandbox:
+        async with self.ledger.hold("sandbox", making, lambda it: it.aclose()) as sandbox:
             show("$ bash pi.sh\n")
             await sandbox.files.write("pi.sh", _PROGRAM)
             await sandbox.commands.run("bash pi.sh", envs={"PAUSE": f"{self._pause:.3f}"}, on_stdout=show)
             result = await sandbox.files.read("pi.txt")
+            show(f"pi.txt read back: {len(result)} characters\n")
             trips: list[float] = []
             for _ in range(_ROUND_TRIPS):
                 began = time.monotonic()
                 await sandbox.commands.run("true")
                 trips.append(time.monotonic() - began)
-        numbers = f"round trip of a command {1000 * statistics.median(trips):.0f} ms"
+        numbers = f"command round trip {1000 * statistics.median(trips):.0f} ms"
         self._display.note("sandbox", numbers)
         return numbers, [await self._write("pi.txt", result)]
 
@@ -193,16 +218,18 @@ class Parts:
             self._display.text("gpu", f"{line}\n")
 
         gpu = self._novita.gpu
-        offers = [(product.price, product) for product in await gpu.products.list() if product.available]
-        price, product = min((offer for offer in offers if offer[0]), key=lambda offer: offer[0] or 0)
-        show(f"{product.name}, the cheapest of {len(offers)}: ${price} an hour")
+        offers = [(offer.price, offer) for offer in await gpu.products.list() if offer.available and offer.price]
+        if not offers:
+            raise CannotGoOn("no GPU is to be had at the moment")
+        price, product = min(offers, key=lambda offer: offer[0])
+        show(f"{product.name} at ${price} an hour")
         began = time.monotonic()
         making = gpu.instances.create(product.id, image=_GPU_IMAGE, name="novita-async-demo", command="sleep 1800")
-        async with self.ledger.hold(making, lambda it: f"instance {it.id}", lambda it: it.delete()) as instance:
-            show(f"ordered: {instance.id}")
+        async with self.ledger.hold("GPU instance", making, lambda it: it.delete()) as instance:
+            show(f"ordered {instance.id}")
             running = await instance.wait_until("running", timeout=900)
             spent = time.monotonic() - began
-            show(f"running after {spent:.1f} s in {running.cluster_name}")
+            show(f"running in {running.cluster_name}")
             self._display.note("gpu", f"running after {spent:.1f} s")
         show("deleted")
         await instance.wait_until("removed", timeout=120)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING
 from ..errors import NovitaError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Generator
     from types import FrameType
 
-__all__ = ["CannotGoOn", "Stop", "no_echo", "tell"]
+__all__ = ["CannotGoOn", "Stop", "no_echo", "tell", "wish_to_end"]
 
 
 class CannotGoOn(NovitaError):
@@ -24,7 +24,13 @@ class CannotGoOn(NovitaError):
 
 def tell(words: str) -> None:
     """Say one line on standard error."""
-    print(f"novita-async: {words}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # there may be nobody left to tell
+        print(f"novita-async: {words}", file=sys.stderr, flush=True)
+
+
+def wish_to_end() -> None:
+    """For a command that finds its output gone: whoever closes it wishes an end as much as whoever sends a signal."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -68,6 +74,8 @@ class Stop:
 
     async def wait(self) -> None:
         """Wait for the wish; return at once when it has been made."""
+        import asyncio  # not before `listen`: until then a Ctrl-C is Python's to handle, and it is loud
+
         self._event, self._loop = asyncio.Event(), asyncio.get_running_loop()
         if not self.wanted:
             await self._event.wait()
