@@ -217,25 +217,25 @@ class Commands:
     ) -> CommandResult:
         """Read a command to its end while its input is written; leave nothing of it behind."""
         handlers = {"stdout": on_stdout, "stderr": on_stderr}
-        # Beside the reading: a command may write before it has read all of its input, and wait for its reader.
-        feeding = asyncio.get_running_loop().create_task(_feed(command, data)) if data is not None else None
-        try:
-            async for output in command:
-                handler = handlers[output.type]
-                if handler is not None:
-                    waiting = handler(output.text)
-                    if inspect.isawaitable(waiting):
-                        await waiting
-            return await command.wait(check=check)
-        except BaseException as error:
-            if command.running:
-                await uninterrupted(_kill(command, error))
-            raise
-        finally:
-            if feeding is not None:
-                feeding.cancel()
-                await uninterrupted(_settled(feeding))
-            await command.aclose()
+        async with command:
+            # Beside the reading: a command may write before it has read all of its input, and wait for its reader.
+            feeding = asyncio.get_running_loop().create_task(_feed(command, data)) if data is not None else None
+            try:
+                async for output in command:
+                    handler = handlers[output.type]
+                    if handler is not None:
+                        waiting = handler(output.text)
+                        if inspect.isawaitable(waiting):
+                            await waiting
+                return await command.wait(check=check)
+            except BaseException as error:
+                if command.running:
+                    await uninterrupted(_kill(command, error))
+                raise
+            finally:
+                if feeding is not None:
+                    feeding.cancel()
+                    await uninterrupted(_settled(feeding))
 
 
 async def _feed(command: Command, data: bytes) -> None:

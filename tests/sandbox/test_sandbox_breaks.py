@@ -236,11 +236,26 @@ async def test_an_error_of_envd_itself_is_no_break(sandbox: Sandbox, platform: P
     assert platform.status_reads == 0
 
 
+async def test_row_22_a_lifetime_that_was_set_is_the_one_that_counts(
+    client: AsyncNovita, platform: Platform, clock: JumpClock
+) -> None:
+    platform.routes["POST /filesystem*"] = always(not_there)
+    platform.state = None
+    for first, second, reason in ((1000, 10, "timeout"), (10, 1000, "unknown")):
+        sandbox = await client.sandboxes.create(lifetime=first)
+        await sandbox.set_lifetime(second)
+        await clock.sleep(15)
+        with pytest.raises(SandboxEnded) as caught:
+            await sandbox.files.stat("x")
+        assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("answer", [silent, drop, always(lambda: error(503, "busy"))])
 async def test_a_status_that_cannot_be_read_leaves_the_sandbox_out_of_reach(
-    sandbox: Sandbox, platform: Platform, clock: JumpClock
+    sandbox: Sandbox, platform: Platform, clock: JumpClock, answer: Callable[[Request], Awaitable[Reply]]
 ) -> None:
     platform.routes["POST /filesystem*"] = drop
-    platform.routes["GET /sandboxes/*"] = silent
+    platform.routes["GET /sandboxes/*"] = answer
     with pytest.raises(SandboxUnreachable, match="could not be read"):
         await sandbox.files.exists("x")
     assert platform.status_reads == 1
@@ -332,6 +347,19 @@ async def test_after_its_end_a_command_needs_nothing_more(
     assert (await sandbox.commands.run("x")).stdout == "a"
     assert platform.status_reads == 0
     assert client.stats()["open_streams"] == 0
+
+
+async def test_the_end_of_a_stream_that_comes_a_moment_later_is_taken(sandbox: Sandbox, platform: Platform) -> None:
+    """A connection whose answer was not read to its end cannot be used again."""
+    taken = False
+
+    async def last() -> None:
+        nonlocal taken
+        taken = True
+
+    platform.start = script(started(), ended(), settled, finished(), settled, last)
+    await sandbox.commands.run("x")
+    assert taken
 
 
 # -------------------------------------------------------------------------------------------------------- deadlines

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def cancelled_everywhere(
-    work: Callable[[AsyncNovita], Awaitable[None]], platform: Callable[[], Platform], clock: JumpClock
+    work: Callable[[AsyncNovita], Awaitable[None]], platform: Callable[[], Platform], clock: JumpClock, again: int = 0
 ) -> list[Platform]:
     """Run something again and again, cancelled one turn of the loop later each time, until it is not cancelled."""
     seen: list[Platform] = []
@@ -33,6 +33,9 @@ async def cancelled_everywhere(
             for _ in range(turns):
                 await asyncio.sleep(0)
             finished_by_itself = not task.cancel()
+            for _ in range(again):  # an impatient caller
+                await asyncio.sleep(0)
+                task.cancel()
             if finished_by_itself:
                 await task
             else:
@@ -46,12 +49,13 @@ async def cancelled_everywhere(
     raise AssertionError("it never came to its end")
 
 
-async def test_cancelled_at_every_await_a_session_leaves_no_sandbox(clock: JumpClock) -> None:
+@pytest.mark.parametrize("again", [0, 1, 5])
+async def test_cancelled_at_every_await_a_session_leaves_no_sandbox(clock: JumpClock, again: int) -> None:
     async def session(client: AsyncNovita) -> None:
         async with client.sandboxes.create() as sandbox:
             await sandbox.info()
 
-    seen = await cancelled_everywhere(session, Platform, clock)
+    seen = await cancelled_everywhere(session, Platform, clock, again)
     created = [platform for platform in seen if platform.sent("POST", "/sandboxes")]
     assert len(created) > 5
     for platform in created:
@@ -217,7 +221,8 @@ async def test_closing_the_client_ends_what_is_being_read(platform: Platform, cl
         await running
 
 
-async def test_cancelled_at_every_await_a_command_is_killed_once(clock: JumpClock) -> None:
+@pytest.mark.parametrize("again", [0, 1, 5])
+async def test_cancelled_at_every_await_a_command_is_killed_once(clock: JumpClock, again: int) -> None:
     def platform() -> Platform:
         played = Platform()
         played.start = script(started(), wrote(b"a"), lambda: asyncio.sleep(0), wrote(b"b"), ended(), finished())
@@ -228,7 +233,7 @@ async def test_cancelled_at_every_await_a_command_is_killed_once(clock: JumpCloc
         result = await sandbox.commands.run("make", stdin="x")
         assert result.stdout == "ab"
 
-    *cut, last = await cancelled_everywhere(session, platform, clock)
+    *cut, last = await cancelled_everywhere(session, platform, clock, again)
     assert last.sent("POST", "/SendSignal") == []
     signals = [len(played.sent("POST", "/SendSignal")) for played in cut]
     assert set(signals) == {0, 1}
