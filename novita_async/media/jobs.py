@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ProtocolError, ValidationError
+from ..errors import ValidationError
 from ..runtime.arguments import call_headers, check_timeout
 from ..runtime.call import Call
 from ..runtime.retry import Replay
@@ -28,6 +28,12 @@ class _Submitted(Object):
 
     task_id: str = ""
     data: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        task_id = self.task_id or (self.data or {}).get("task_id")
+        if not isinstance(task_id, str) or not task_id:
+            raise ValueError("the platform took the task and gave no id")  # msgspec's: the body may be a refusal
+        self.task_id = task_id
 
 
 class MediaJobs:
@@ -97,7 +103,4 @@ def _entry(model: str) -> Model:
 
 
 def _task_id(answer: _Submitted) -> str:
-    task_id = answer.task_id or (answer.data or {}).get("task_id")
-    if not isinstance(task_id, str) or not task_id:
-        raise ProtocolError(f"the platform took the task and gave no id: {answer.raw}")
-    return task_id
+    return answer.task_id

@@ -167,8 +167,16 @@ def _file_name(text: str) -> str:
 
 
 def media_result(runtime: Runtime, answer: Answer) -> MediaResult:
-    """Decode a result and let its files fetch themselves."""
+    """Decode a result and let its files fetch themselves.
+
+    Raises:
+        APIError: the body is a refusal, whatever its status says.
+        ProtocolError: it is neither that nor a result.
+    """
     result = runtime.decode(answer, MediaResult)
+    if result.task is None and not result.outputs:
+        refusal = runtime.embedded(answer.body, answer.headers)
+        raise refusal or ProtocolError("the answer has neither a task nor a file in it", body=answer.body)
     for name in ("images", "videos", "audios"):
         if getattr(result, name) is None:
             setattr(result, name, [])

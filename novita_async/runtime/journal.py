@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ..errors import ConfigError
+from ..errors import ClientClosed, ConfigError
 from .clock import uninterrupted
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ class Journal:
     Args:
         path: the file, made with its directory on first use, readable by its owner only.
         clock: runs the statements off the loop.
+
+    Raises:
+        ConfigError: by every method; the file cannot be opened, read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str], clock: Clock) -> None:
@@ -72,6 +75,7 @@ class Journal:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._closed = False
 
     async def intend(self, key: str, kind: str, request: bytes) -> None:
         """Write down what is about to be submitted. On disk when this returns."""
@@ -104,6 +108,7 @@ class Journal:
     async def aclose(self) -> None:
         """Close the file. Safe to call twice."""
         async with self._lock:
+            self._closed = True
             connection, self._connection = self._connection, None
             if connection is not None:
                 await self._clock.to_thread(connection.close)
@@ -113,31 +118,35 @@ class Journal:
 
     async def _in_turn(self, statement: Callable[[sqlite3.Connection], T]) -> T:
         async with self._lock:
+            if self._closed:
+                raise ClientClosed("the client and its journal were closed")
             return await self._clock.to_thread(lambda: self._execute(statement))
 
     def _execute(self, statement: Callable[[sqlite3.Connection], T]) -> T:
-        if self._connection is None:
-            self._connection = self._open()
-        with self._connection:  # commits, or rolls back
-            return statement(self._connection)
-
-    def _open(self) -> sqlite3.Connection:
         import sqlite3  # only for those who keep a journal
 
         try:
-            directory = os.path.dirname(self._path)
-            if directory:
-                os.makedirs(directory, exist_ok=True)
-            # The requests may hold private prompts and pictures.
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = sqlite3.connect(self._path, check_same_thread=False, timeout=30)
+            if self._connection is None:
+                self._connection = self._open()
+            with self._connection:  # commits, or rolls back
+                return statement(self._connection)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigError(f"the journal {self._path} cannot be opened: {error}") from error
+            raise ConfigError(f"the journal {self._path} cannot be used: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        import sqlite3
+
+        directory = os.path.dirname(self._path)
+        if directory:
+            os.makedirs(directory, exist_ok=True)
+        # The requests may hold private prompts and pictures.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=30)
         try:
             _set_up(connection)
-        except sqlite3.Error as error:
+        except sqlite3.Error:
             connection.close()
-            raise ConfigError(f"the journal {self._path} cannot be used: {error}") from error
+            raise
         return connection
 
 

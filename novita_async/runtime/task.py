@@ -171,7 +171,7 @@ class Task(Generic[T]):
                     raise
                 raise self.overdue(limit) from None
             except NotFound:
-                await self._tasks.settle(self._key)  # its result is gone: nothing is left to resume
+                await self._tasks.settle(self, self._key)  # its result is gone: nothing is left to resume
                 raise
             except asyncio.CancelledError:
                 if on_abandon == "cancel":
@@ -191,7 +191,7 @@ class Task(Generic[T]):
         reading = self._reading
         if reading is None or not self.done:
             raise TaskTimeout("not finished yet", task_id=self.id, handle=self)
-        await self._tasks.settle(self._key)
+        await self._tasks.settle(self, self._key)
         if reading.outcome == "failed":
             raise TaskFailed(reading.reason, task_id=self.id, task_type=reading.task_type, handle=self)
         return cast("T", reading.result)  # a reading that is done has its result, and None may be one

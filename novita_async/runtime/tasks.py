@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from ..errors import NovitaError, ValidationError
+from ..errors import ConfigError, NovitaError, TaskError, ValidationError
 from .call import Attempts, read_answer
 from .retry import never_started
 from .scheduler import default_cadence
@@ -35,12 +36,14 @@ class UnknownSubmit(msgspec.Struct, frozen=True):
         kind: the product.
         request: the JSON object that was sent or was about to be.
         created: Unix seconds.
+        task_id: the platform's id, where it is known and the kind is one that this version cannot wait for.
         forget: call and await it when you have decided; until then every `resume()` reports it.
     """
 
     kind: str
     request: dict[str, Any]
     created: float
+    task_id: str | None
     forget: Callable[[], Awaitable[None]]
 
 
@@ -77,15 +80,18 @@ class TaskSet:
         attempts = Attempts(self.runtime, call)
         try:
             await self._journal.intend(key, kind, msgspec.json.encode({"url": call.url, "body": msgspec.Raw(body)}))
-            answer = await attempts.run(read_answer)
+            task_id = identify(self.runtime.decode(await attempts.run(read_answer), type_))
         except BaseException as error:
             # Nothing was sent, or the platform said that it started nothing: then there is nothing to remember.
             if attempts.number == 0 or (isinstance(error, NovitaError) and never_started(error)):
                 await self._journal.settle(key)
             raise
-        task_id = identify(self.runtime.decode(answer, type_))
-        await self._journal.submitted(key, task_id)
-        return Task(self, task_id, kind, read, key=key)
+        task = Task(self, task_id, kind, read, key=key)
+        try:
+            await self._journal.submitted(key, task_id)
+        except ConfigError as error:
+            raise TaskError(f"submitted, and not noted down: {error}", task_id=task_id, handle=task) from error
+        return task
 
     def get(self, task_id: str, *, kind: str = "media") -> Task[Any]:
         """A handle on a task by its id, from any process. Nothing is sent."""
@@ -110,7 +116,7 @@ class TaskSet:
 
         Raises:
             TaskTimeout: with the first task that has not ended, when the time is over.
-            NovitaError: the status of a task cannot be read; `.handle` is that task, the others can be waited for again.
+            NovitaError: the status of a task cannot be read; `.handle` is that task, the others can be given again.
         """
         waiting = dict.fromkeys(tasks)
         limit = self.default_timeout if timeout is None else timeout
@@ -171,16 +177,21 @@ class TaskSet:
         assert journal is not None
         if entry.task_id is None or entry.kind not in self._kinds:
             request = msgspec.json.decode(entry.request)
-            return UnknownSubmit(entry.kind, request, entry.created, lambda: journal.settle(entry.key))
+            forget = partial(journal.settle, entry.key)
+            return UnknownSubmit(entry.kind, request, entry.created, entry.task_id, forget)
         task = Task(self, entry.task_id, entry.kind, self._kinds[entry.kind](), key=entry.key)
         # The cadence goes by the age since the submit, which was in another process.
         task.backdate(max(0.0, self.runtime.clock.time() - entry.created))
         return task
 
-    async def settle(self, key: str) -> None:
+    async def settle(self, task: Task[Any], key: str) -> None:
         """Forget a task in the journal: its end was delivered."""
-        if self._journal is not None and key:
+        if self._journal is None:
+            return
+        if key:
             await self._journal.settle(key)
+        elif task.kind in self._kinds:
+            await self._journal.settle_task(task.id)  # made by `get`, from an id that another handle noted down
 
     def stats(self) -> dict[str, int]:
         """Live counters: tasks waited for, reads in flight, reads so far."""
