@@ -112,7 +112,7 @@ class Process(asyncio.SubprocessProtocol):
         self._signalled = 0
         self._namespaced = False
         self._line: socket.socket | None = None
-        self._member = 0
+        self._group = 0
         self._running = asyncio.Event()
         self._transport: asyncio.SubprocessTransport | None = None
 
@@ -197,7 +197,8 @@ class Process(asyncio.SubprocessProtocol):
         if self._exited and self._transport is not None:
             self._transport.close()  # what still holds the pipes has left the group
         else:
-            self._send(self.pid, signal.SIGKILL)
+            _signal(self.pid, signal.SIGKILL)
+            self._kill_group()
 
     def abandon(self) -> None:
         """Kill it because its sandbox ends: its streams break off instead of telling an end."""
@@ -212,16 +213,13 @@ class Process(asyncio.SubprocessProtocol):
         """Send SIGTERM to it and to the processes of its group."""
         self._signalled = signal.SIGTERM
         await self._running.wait()
-        # In a namespace the group is led by the first process, which ignores SIGTERM; the command is a member.
-        with suppress(ProcessLookupError):
-            if not self._exited:
-                os.killpg(os.getpgid(self._member or self.pid), signal.SIGTERM)
+        if self._group and not self._exited:
+            _signal(self._group, signal.SIGTERM)  # the first process of a namespace ignores it, the command does not
 
-    @staticmethod
-    def _send(group: int, number: int) -> None:
-        assert group > 0  # 0 would be the group of this very process
-        with suppress(ProcessLookupError):  # ended meanwhile
-            os.killpg(group, number)
+    def _kill_group(self) -> None:
+        # bubblewrap ends its namespace when it is killed itself, but not in its very first moments.
+        if self._group:
+            _signal(self._group, signal.SIGKILL)
 
     def regulate(self) -> None:
         """Read from the process, or not, as the streams can take it."""
@@ -239,6 +237,8 @@ class Process(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
         self.pid = self._transport.get_pid() or 0
+        if not self._namespaced:
+            self._group = self.pid
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         name = "stdout" if fd == 1 else "stderr"
@@ -262,7 +262,7 @@ class Process(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self._exited = True
-        self._send(self.pid, signal.SIGKILL)  # what is left of its group
+        self._kill_group()  # what is left of it
         if self._signalled == signal.SIGKILL and self._transport is not None:
             self._transport.close()
         self._settle()
@@ -291,9 +291,10 @@ class Process(asyncio.SubprocessProtocol):
         with suppress(OSError):  # it has been killed meanwhile
             said, credentials, *_ = self._line.recvmsg(1, socket.CMSG_SPACE(_UCRED.size))
             if said:
-                self._line.send(b"\n")
                 if self._namespaced:
-                    self._member = _UCRED.unpack(credentials[0][2])[0]
+                    # Led by the first process of the namespace, with which all others end.
+                    self._group = os.getpgid(_UCRED.unpack(credentials[0][2])[0])
+                self._line.send(b"\n")
         self._hang_up()
 
     def _hang_up(self) -> None:
@@ -312,3 +313,9 @@ class Process(asyncio.SubprocessProtocol):
             name = signal.strsignal(number) or f"signal {number}"
             return End(-1, exited=False, status=f"signal: {name.lower()}")
         return End(code, exited=True, status=f"exit status {code}")
+
+
+def _signal(group: int, number: int) -> None:
+    assert group > 0  # 0 would be the group of this very process
+    with suppress(ProcessLookupError):  # ended meanwhile
+        os.killpg(group, number)

@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sandbox_room import Box, Ended, Room, finish
+from sandbox_room import Box, Ended, Room, finish, processes
 
 from novita_async.runtime.clock import SystemClock
 from novita_async.wire.connect import envelope
@@ -289,6 +289,21 @@ async def test_a_killed_command_tells_the_signal(box: Box, sent: str | int) -> N
     assert (await box.unary("process.Process/SendSignal", {"process": {"pid": pid}, "signal": sent})).json() == {}
     done = await finish(_after_start(pid, events))
     assert done.end == {"exitCode": -1, "status": "signal: killed", "error": "signal: killed"}
+
+
+async def test_a_command_killed_in_its_first_moments_is_as_dead_as_any(box: Box) -> None:
+    """However far the building of its namespace has come by then."""
+    marker = f"novita-test-{box.id}"
+    for turns in range(40):
+        events = box.start(f"exec -a {marker} sleep 300")
+        pid = await pid_of(events)
+        for _ in range(turns):
+            await SystemClock().sleep(0.0003)
+        await box.unary("process.Process/SendSignal", {"process": {"pid": pid}, "signal": "SIGNAL_SIGKILL"})
+        assert (await finish(_after_start(pid, events))).end["status"] == "signal: killed"
+    await settled()
+    await settled()
+    assert processes(marker) == []
 
 
 async def test_sigterm_can_be_trapped_and_otherwise_ends_a_command(box: Box) -> None:
