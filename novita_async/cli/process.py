@@ -36,8 +36,7 @@ def wish_to_end() -> None:
 @contextlib.contextmanager
 def no_echo() -> Generator[None]:
     """Keep keys that are typed meanwhile out of what the terminal shows. Ctrl-C works as ever."""
-    # A process in the background that changes the terminal is stopped for it.
-    if not sys.stdin.isatty() or os.tcgetpgrp(sys.stdin.fileno()) != os.getpgrp():
+    if not _owns_terminal():
         yield
         return
     import termios
@@ -49,7 +48,16 @@ def no_echo() -> Generator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # it may have been closed
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _owns_terminal() -> bool:
+    try:
+        # A process in the background that changes the terminal is stopped for it.
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:
+        return False  # a terminal, and not the one that controls this process
 
 
 class Stop:

@@ -1,0 +1,126 @@
+"""`novita-async simulator`: what it prints, that it serves, and that it leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from helpers import ASK
+from running import running
+
+from novita_async import AsyncNovita, Simulator
+from novita_async.cli.process import Stop
+from novita_async.cli.simulator import serve
+from novita_async.errors import APIError
+
+if TYPE_CHECKING:
+    from running import Running
+
+NAMES = ["NOVITA_API_KEY", "NOVITA_BASE_URL", "NOVITA_LLM_BASE_URL", "NOVITA_API_URL", "NOVITA_SANDBOX_URL"]
+
+
+async def environment(command: Running) -> dict[str, str]:
+    """What a shell has after evaluating the command's output."""
+    lines = "\n".join(await command.lines(len(NAMES)))
+    shown = subprocess.run(["sh", "-c", 'eval "$1"; env', "sh", lines], capture_output=True, text=True, check=True)
+    pairs = (line.partition("=") for line in shown.stdout.splitlines())
+    return {name: value for name, _, value in pairs if name.startswith("NOVITA_")}
+
+
+def client(environment: dict[str, str]) -> AsyncNovita:
+    return AsyncNovita(**{name.removeprefix("NOVITA_").lower(): value for name, value in environment.items()})  # pyright: ignore[reportArgumentType]
+
+
+def sleepers(seconds: int) -> list[str]:
+    """The processes of this machine that are or will be a `sleep` of so long."""
+    found: list[str] = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ")
+        except OSError:
+            continue
+        if b"sleep %d" % seconds in words:
+            found.append(process.name)
+    return found
+
+
+async def test_a_shell_can_evaluate_its_output_and_a_client_works_with_that() -> None:
+    async with running("simulator", "--seed", "7") as command:
+        variables = await environment(command)
+        assert set(variables) == set(NAMES)
+        async with client(variables) as novita:
+            answer = await novita.chat.completions.create(**ASK)
+            assert answer.choices[0].message.content
+        code, output, errors = await command.end(signal.SIGINT)
+    assert (code, output) == (0, "")
+    assert errors == f"novita-async: a simulated Novita is at {variables['NOVITA_BASE_URL']}; Ctrl-C ends it\n"
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGTERM, signal.SIGINT]])
+async def test_a_signal_ends_it_in_the_middle_of_everything_and_nothing_is_left(
+    signals: list[int], tmp_path: pathlib.Path
+) -> None:
+    seconds = 90_000 + hash(tuple(signals)) % 1000
+    async with (
+        running("simulator", "--chunk-delay", "0.2", TMPDIR=str(tmp_path)) as command,
+        client(await environment(command)) as novita,
+    ):
+        sandbox = await novita.sandboxes.create()
+        process = await sandbox.commands.run(f"sleep {seconds}", background=True)
+        stream = await novita.chat.completions.create(**ASK, stream=True)
+        await anext(stream)
+        assert len(list(tmp_path.iterdir())) == 1
+        assert sleepers(seconds)
+        code, _, errors = await command.end(*signals)
+        await stream.aclose()
+        await process.aclose()
+    assert code == 0
+    assert errors.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+    assert sleepers(seconds) == []
+
+
+async def test_it_prints_everything_even_when_it_is_to_end_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    stop = Stop()
+    stop.wanted = True
+    assert await serve(Simulator(), host="127.0.0.1", port=0, stop=stop) == 0
+    assert [line.partition("=")[0] for line in capsys.readouterr().out.splitlines()] == [f"export {n}" for n in NAMES]
+
+
+async def test_other_machines_are_let_in_with_a_warning_only(capsys: pytest.CaptureFixture[str]) -> None:
+    for host, warned in (("0.0.0.0", True), ("localhost", False)):
+        stop = Stop()
+        stop.wanted = True
+        await serve(Simulator(), host=host, port=0, stop=stop)
+        output, errors = capsys.readouterr()
+        assert ("warning" in errors) == warned
+        assert "warning" not in output
+
+
+@pytest.mark.parametrize("required", [False, True])
+async def test_without_bubblewrap_it_warns_in_one_line_or_refuses(required: bool, tmp_path: pathlib.Path) -> None:
+    options = ["--require-isolation"] if required else []
+    async with running("simulator", *options, PATH=str(tmp_path)) as command:
+        async with client(await environment(command)) as novita:
+            if required:
+                with pytest.raises(APIError, match="isolation is required"):
+                    await novita.sandboxes.create()
+            else:
+                await novita.sandboxes.create()
+        code, _, errors = await command.end(signal.SIGTERM)
+    assert code == 0
+    warnings = [line for line in errors.splitlines() if "not isolated" in line]
+    assert len(warnings) == (0 if required else 1)
+    assert "Traceback" not in errors
+    assert errors.count("\n") == 1 + len(warnings)
+
+
+async def test_a_reader_that_goes_away_is_told_in_one_line() -> None:
+    async with running("simulator") as command:
+        command.look_away()
+        code, _, errors = await asyncio.wait_for(command.end(), 5)
+    assert (code, errors) == (1, "novita-async: nobody reads the output any more\n")
