@@ -429,6 +429,28 @@ async def test_input_whose_answer_is_lost_is_not_sent_again_and_ends_the_command
     assert platform.sent("POST", "/CloseStdin") == []
 
 
+@pytest.mark.parametrize(("code", "status"), [("internal", 500), ("not_found", 404)])
+async def test_input_that_the_command_does_not_take_is_no_failure(
+    sandbox: Sandbox, platform: Platform, code: str, status: int
+) -> None:
+    platform.routes["POST /process.Process/SendInput"] = always(
+        lambda: json({"code": code, "message": "broken pipe"}, status)
+    )
+    platform.start = script(started(), settled, wrote(b"fine"), ended(), finished())
+    assert (await sandbox.commands.run("head -c 0", stdin="abc")).stdout == "fine"
+    assert len(platform.sent("POST", "/SendInput")) == 1
+
+
+async def test_an_envd_that_cannot_close_the_input_ends_the_command(sandbox: Sandbox, platform: Platform) -> None:
+    platform.routes["POST /process.Process/CloseStdin"] = always(
+        lambda: json({"code": "unimplemented", "message": "no such method"}, 501)
+    )
+    platform.start = script(started(), silence)
+    with pytest.raises(ServerError, match="no such method"):
+        await sandbox.commands.run("cat", stdin="abc")
+    assert len(platform.sent("POST", "/SendSignal")) == 1
+
+
 async def test_a_start_that_was_refused_for_the_moment_is_sent_again(sandbox: Sandbox, platform: Platform) -> None:
     async def busy(_: Request) -> Reply | None:
         return error(429, "later") if len(platform.sent("POST", "/Start")) == 1 else None
