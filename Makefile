@@ -5,34 +5,39 @@ PYTHON ?= python3
 # The default interpreter has .venv to itself; any other one gets its own, so that they do not replace each other.
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
+# An environment knows the directory that it was made in: a copy of this one makes and installs it anew.
+HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 
 .PHONY: demo test lint types bench clean
 
-demo: $(VENV)/installed-cli
+demo: $(VENV)/$(HERE)-cli
 	$(BIN)/novita-async demo
 
 test: lint types
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/installed-dev
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+lint: $(VENV)/$(HERE)-dev
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
 
-types: $(VENV)/installed-dev
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
+types: $(VENV)/$(HERE)-dev
+	$(BIN)/python -m basedpyright --pythonpath $(BIN)/python
 
-bench: $(VENV)/installed-bench
+bench: $(VENV)/$(HERE)-bench
 	$(BIN)/python -m benchmarks
 
 # One stamp for each set of extras: nothing is installed twice, and a changed pyproject.toml installs again.
-$(VENV)/installed-%: pyproject.toml | $(VENV)/made
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
+$(VENV)/$(HERE)-%: pyproject.toml | $(VENV)/$(HERE)-made
+	@echo "installing into $(VENV), which takes a while the first time"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	@touch $@
 
-$(VENV)/made:
+$(VENV)/$(HERE)-made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "novita-async needs Python 3.11 or later, and $(PYTHON) is not: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@# Where venv cannot put pip into what it makes (Debian without python3-venv), the system's pip can.
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { $(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; }
 	@touch $@
 
 clean:
