@@ -25,6 +25,7 @@ from ..transport.middleware import compose
 from ..transport.protocol import Request, Response
 from ..wire.json import Decoders, decode
 from ..wire.problem import api_error, embedded_error
+from .bodies import Upload, read_all
 from .gate import Gate, RateGate
 from .retry import RETRYABLE, Replay, default_decision, delays
 
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
     from ..config import RetryPolicy, Settings
     from ..transport.middleware import Middleware, Send
-    from ..transport.protocol import Body, Transport
+    from ..transport.protocol import Transport
     from .clock import Clock
     from .retry import RetryDecision
 
-__all__ = ["Answer", "Attempts", "Auth", "Call", "Runtime", "read_all", "read_answer"]
+__all__ = ["Answer", "Attempts", "Auth", "Call", "Runtime", "read_answer"]
 
 T = TypeVar("T")
 
@@ -278,7 +279,10 @@ class Attempts:
         self._runtime = runtime
         self.call = call
         self.number = 0
-        self._request = Request(call.method, call.url, runtime.headers(call), call.body, settings.timeouts.connect)
+        body = call.body
+        if body is not None and not isinstance(body, bytes):
+            body = Upload(body)
+        self._request = Request(call.method, call.url, runtime.headers(call), body, settings.timeouts.connect)
         total = call.timeout if call.timeout is not None else settings.timeouts.total
         self._deadline = None if total is None else runtime.clock.monotonic() + total
         self._delays: Generator[float, None, None] | None = None
@@ -336,27 +340,32 @@ class Attempts:
         runtime, model = self._runtime, self.call.model
         if runtime.closed or not runtime.slots.acquire_nowait():
             return False
-        if model and not runtime.rate(model).acquire_nowait():
-            runtime.slots.release()
-            return False
+        if model:
+            rate = runtime.rate(model)
+            if not rate.acquire_nowait():
+                runtime.slots.release()
+                return False
+            rate.sent()
         self._holding = True
         return True
 
     async def _take_place(self) -> None:
-        runtime, model = self._runtime, self.call.model
-        remaining = self._remaining()
-        if remaining is None:
-            if model:
-                await runtime.rate(model).acquire(first=self._first)
-            await runtime.slots.acquire()
-        else:
-            try:
-                async with runtime.clock.timeout(remaining):
-                    if model:
-                        await runtime.rate(model).acquire(first=self._first)
+        runtime = self._runtime
+        rate = runtime.rate(self.call.model) if self.call.model else None
+        try:
+            async with runtime.clock.timeout(self._remaining()):
+                if rate is not None:
+                    await rate.acquire(first=self._first)
+                try:
                     await runtime.slots.acquire()
-            except TimeoutError as error:
-                raise CallTimeout("total", self._total(), sent=False) from error
+                except BaseException:
+                    if rate is not None:
+                        rate.unsent()
+                    raise
+        except TimeoutError as error:
+            raise CallTimeout("total", self._total(), sent=False) from error
+        if rate is not None:
+            rate.sent()
         if runtime.closed:
             runtime.slots.release()
             raise ClientClosed("the client was closed while this call waited for its turn")
@@ -400,8 +409,9 @@ class Attempts:
         runtime, call = self._runtime, self.call
         policy: RetryPolicy = runtime.settings.retry
         last = self.number >= (call.attempts if call.attempts is not None else policy.attempts)
-        streamed = call.body is not None and not isinstance(call.body, bytes)
-        if last or streamed or not runtime.decide(error, call.replay, policy):
+        body = self._request.body
+        spent = isinstance(body, Upload) and body.touched
+        if last or spent or not runtime.decide(error, call.replay, policy):
             raise self._final(error) from error.__cause__
         if self._delays is None:
             self._delays = delays(policy)
@@ -428,19 +438,6 @@ class Attempts:
         if self.call.replay is Replay.SUBMITS and isinstance(error, ConnectionLost):
             return OutcomeUnknown(f"{error}; the submit was sent, so it may have started. It was not sent again")
         return error
-
-
-async def read_all(body: Body, *, at_most: int | None = None) -> bytes:
-    """Read a body to its end, or to a little over `at_most` bytes."""
-    first = await body.read()
-    if not first:
-        return b""
-    chunks = [first]
-    size = len(first)
-    while (at_most is None or size < at_most) and (chunk := await body.read()):
-        chunks.append(chunk)
-        size += len(chunk)
-    return first if len(chunks) == 1 else b"".join(chunks)
 
 
 async def read_answer(response: Response) -> Answer:

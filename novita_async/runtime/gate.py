@@ -125,27 +125,46 @@ class RateGate(_Queue):
     def __init__(self, clock: Clock, rpm: int | None) -> None:
         super().__init__()
         self._clock = clock
-        self._sent: deque[float] | None = None if rpm is None else deque(maxlen=rpm)
+        self._rpm = rpm
+        self._sent: deque[float] = deque()
+        self._passed = 0  # who are through this gate and wait at another: they count, and their minute has not begun
         self._paused_until = 0.0
         self._timer: TimerHandle | None = None
+
+    def sent(self) -> None:
+        """Say that one who passed is sending now."""
+        if self._rpm is not None:
+            self._passed -= 1
+            self._sent.append(self._clock.monotonic())
+            self._wake()
+
+    def unsent(self) -> None:
+        """Say that one who passed will not send."""
+        self._give_back()
+        self._wake()
 
     def pause(self, seconds: float) -> None:
         """Let nobody through for so long: one 429 speaks to every waiter of its model."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
 
     def _take(self) -> bool:
-        if self._sent is None and not self._paused_until:
+        if self._rpm is None and not self._paused_until:
             return True
         now = self._clock.monotonic()
         ready = self._paused_until
-        if self._sent is not None and len(self._sent) == self._sent.maxlen:
-            ready = max(ready, self._sent[0] + _WINDOW + _SLACK)
+        if self._rpm is not None:
+            while self._sent and self._sent[0] + _WINDOW + _SLACK <= now:
+                self._sent.popleft()
+            if len(self._sent) + self._passed >= self._rpm:
+                if not self._sent:
+                    return False  # nobody's minute runs: `sent` and `unsent` wake the line
+                ready = max(ready, self._sent[0] + _WINDOW + _SLACK)
         if now < ready:
             self._arm(ready - now)
             return False
         self._paused_until = 0.0
-        if self._sent is not None:
-            self._sent.append(now)
+        if self._rpm is not None:
+            self._passed += 1
         return True
 
     def _arm(self, seconds: float) -> None:
@@ -157,9 +176,8 @@ class RateGate(_Queue):
         self._wake()
 
     def _give_back(self) -> None:
-        # The send did not happen; the newest entry may be another's, and their times are as good as equal.
-        if self._sent:
-            self._sent.pop()
+        if self._rpm is not None:
+            self._passed -= 1
 
     def close(self, error: Exception) -> None:
         if self._timer is not None:

@@ -146,3 +146,31 @@ async def test_row_15_time_at_the_gate_does_not_count_against_the_limit_of_an_at
     async with inside(sim, limits=Limits(rpm=1), timeouts=Timeouts(attempt=5)) as novita:
         await asyncio.gather(*(novita.chat.completions.create(**ASK) for _ in range(4)))
     assert clock.monotonic() >= 180
+
+
+async def test_row_14_a_full_client_cannot_save_up_sends_for_later(clock):
+    """Those who passed the model's gate and wait for a slot count when they are sent, not when they passed."""
+
+    async def server(request):
+        times.append(clock.monotonic())
+        await clock.sleep(59.9 if len(times) == 1 else 0)
+        return completion()
+
+    times: list[float] = []
+    async with connected(server, clock, limits=Limits(rpm=3, requests=1)) as novita:
+        await asyncio.gather(*(novita.chat.completions.create(**ASK) for _ in range(9)))
+    assert all(later - earlier >= 60 for earlier, later in zip(times, times[3:], strict=False))
+
+
+async def test_row_14_a_call_that_gives_up_takes_nothing_of_the_minute_with_it(clock):
+    server = Server(clock, completion())
+    async with connected(server, clock, limits=Limits(rpm=2, requests=1)) as novita:
+        novita._core().slots.acquire_nowait()
+        given_up = [asyncio.create_task(novita.chat.completions.create(**ASK)) for _ in range(5)]
+        await clock.sleep(1)
+        for call in given_up:
+            call.cancel()
+        await asyncio.wait(given_up)
+        novita._core().slots.release()
+        await asyncio.gather(*(novita.chat.completions.create(**ASK) for _ in range(2)))
+    assert max(server.times) <= 1

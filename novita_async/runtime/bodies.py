@@ -1,0 +1,48 @@
+"""Bodies of requests and answers, as the attempt loop sees them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..transport.protocol import close_source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from ..transport.protocol import Body
+
+__all__ = ["Upload", "read_all"]
+
+
+class Upload:
+    """A streamed body, and whether anything of it was taken: from then on its call cannot be repeated."""
+
+    __slots__ = ("_source", "touched")
+
+    def __init__(self, body: AsyncIterable[bytes]) -> None:
+        self._source = aiter(body)
+        self.touched = False
+
+    def __aiter__(self) -> Upload:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.touched = True
+        return await anext(self._source)
+
+    async def aclose(self) -> None:
+        self.touched = True
+        await close_source(self._source)
+
+
+async def read_all(body: Body, *, at_most: int | None = None) -> bytes:
+    """Read a body to its end, or to a little over `at_most` bytes."""
+    first = await body.read()
+    if not first:
+        return b""
+    chunks = [first]
+    size = len(first)
+    while (at_most is None or size < at_most) and (chunk := await body.read()):
+        chunks.append(chunk)
+        size += len(chunk)
+    return first if len(chunks) == 1 else b"".join(chunks)
