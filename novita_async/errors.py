@@ -37,7 +37,7 @@
     |       TaskTimeout           not finished within the wait (also a TimeoutError)
     |       TaskStateUnknown      ended in a status that nobody knows
     `-- a sandbox
-          SandboxError
+          SandboxError            `.sandbox_id` names it
             SandboxEnded          it is gone; `.reason` is killed, timeout, paused or unknown
             SandboxUnreachable    the peer went silent
             CommandFailed         a command ended with another code than 0
