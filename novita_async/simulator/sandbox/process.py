@@ -194,6 +194,7 @@ class Process(asyncio.SubprocessProtocol):
     def kill(self) -> None:
         """Kill it and every process it started. Output that is still in the pipes is lost."""
         self._signalled = signal.SIGKILL
+        self._hang_up()  # if it has not begun yet, it never will
         if self._exited and self._transport is not None:
             self._transport.close()  # what still holds the pipes has left the group
         else:
@@ -262,6 +263,7 @@ class Process(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self._exited = True
+        self._hang_up()  # inside of a namespace it may still be about to ask
         self._kill_group()  # what is left of it
         if self._signalled == signal.SIGKILL and self._transport is not None:
             self._transport.close()
