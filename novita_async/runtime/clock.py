@@ -75,6 +75,8 @@ class SystemClock:
 
     All its timeouts share one timer. A limit of ten minutes on a call of ten milliseconds is nearly always called off,
     and a loop with a called-off timer for every recent call spends more on its heap of timers than on the call.
+
+    A clock may go from one event loop to the next, but not be shared by two at the same time.
     """
 
     monotonic = staticmethod(time.monotonic)
@@ -84,6 +86,7 @@ class SystemClock:
         self._running: dict[_Scope, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = float("inf")
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -99,21 +102,26 @@ class SystemClock:
 
     def begin(self, scope: _Scope) -> None:
         """Watch a timeout from now on."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # the timer that was counted on, and all that ran, ended with the other loop
+            self._loop = loop
+            self._running.clear()
+            self._next_look = float("inf")
         self._running[scope] = None
         if scope.due < self._next_look:
-            self._look_at(scope.due)
+            self._look_at(loop, scope.due)
 
     def end(self, scope: _Scope) -> None:
         """Watch it no more. The timer stays: it looks, finds nothing due, and goes by what is left."""
         self._running.pop(scope, None)
 
-    def _look_at(self, due: float) -> None:
+    def _look_at(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._next_look = due
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - time.monotonic()), self._look)
+        self._timer = loop.call_later(max(0.0, due - time.monotonic()), self._look, loop)
 
-    def _look(self) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         self._next_look = float("inf")
         now = time.monotonic()
@@ -121,7 +129,7 @@ class SystemClock:
             del self._running[scope]
             scope.fire()
         if self._running:
-            self._look_at(min(scope.due for scope in self._running))
+            self._look_at(loop, min(scope.due for scope in self._running))
 
 
 class _Scope:
