@@ -150,17 +150,23 @@ async def _command(session: Session[Start]) -> Command:
     if not config.cmd:
         raise RpcError("invalid_argument", "a command is missing")
     try:
-        cwd = absolute(config.cwd or "", session.user.home)
+        asked = absolute(config.cwd or "", session.user.home)
     except ValueError as error:
         raise RpcError("invalid_argument", str(error)) from error
-    exists = os.path.isdir if is_system(cwd) else machine.tree.is_directory
-    if not await machine.clock.to_thread(lambda: exists(cwd)):
-        raise RpcError("invalid_argument", f"cwd {cwd!r} does not exist")
+    cwd = await machine.clock.to_thread(lambda: _directory(machine, asked))
+    if not cwd:
+        raise RpcError("invalid_argument", f"cwd {asked!r} does not exist")
     envs = {**machine.wanted.envVars, **config.envs}
     for name in envs:
         if not name or "=" in name:
             raise RpcError("invalid_argument", f"{name!r} cannot be the name of a variable")
     return Command(config.cmd, config.args, envs, cwd, session.user, machine.wanted.allow_internet_access)
+
+
+def _directory(machine: Machine, path: str) -> str:
+    if is_system(path):
+        return path if os.path.isdir(path) else ""
+    return machine.tree.directory(path)
 
 
 async def list_(session: Session[Nothing]) -> dict[str, Any]:

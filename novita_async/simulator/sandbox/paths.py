@@ -152,12 +152,13 @@ class Tree:
             for fd in fds:
                 os.close(fd)
 
-    def is_directory(self, path: str) -> bool:
+    def directory(self, path: str) -> str:
+        """The path of a directory with every link resolved, or "" when there is no such directory."""
         try:
             with self.locate(path) as place:
-                return stat.S_ISDIR(place.stat().st_mode)
+                return place.path if stat.S_ISDIR(place.stat().st_mode) else ""
         except OSError:
-            return False
+            return ""
 
 
 def _protected(names: list[str]) -> bool:

@@ -319,5 +319,6 @@ class Process(asyncio.SubprocessProtocol):
 
 def _signal(group: int, number: int) -> None:
     assert group > 0  # 0 would be the group of this very process
-    with suppress(ProcessLookupError):  # ended meanwhile
+    # Ended meanwhile; some systems refuse to signal a group of which only zombies are left.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)

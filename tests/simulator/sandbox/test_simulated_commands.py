@@ -80,7 +80,8 @@ async def test_a_command_inherits_its_three_streams_and_nothing_else(box: Box) -
 
 async def test_a_cwd_may_be_relative_to_home_or_a_tilde(box: Box) -> None:
     await box.files("MakeDir", path="a/b")
-    for cwd in ("a/b", "~/a/b", "/home/user/a/b"):
+    await box.run("ln -s /home/user/a link")
+    for cwd in ("a/b", "~/a/b", "/home/user/a/b", "link/b"):
         done = await box.run("pwd", cwd=cwd)
         assert done.stdout.endswith("/home/user/a/b\n")
     assert (await box.run("pwd", cwd="/usr/bin")).stdout == "/usr/bin\n"

@@ -400,7 +400,7 @@ async def test_a_namespace_hides_this_machine(room: Room, tmp_path: Path) -> Non
     secret.write_text("secret")
     box = await room.create(allow_internet_access=False)
     seen = await box.run(
-        f"""cat {secret}; ls /work /srv; cat /etc/shadow; touch /usr/x /etc/x
+        f"""cat {secret}; ls /boot /srv; cat /etc/shadow; touch /usr/x /etc/x
         mv /usr /usr2; mv /etc /etc2; rm -rf /proc; umount /usr
         echo; ls /proc | grep -c '^[0-9]'; cut -d: -f1 /proc/net/dev | tail -n +3; id -un; hostname; pwd"""
     )
