@@ -43,12 +43,16 @@ class _Data(msgspec.Struct):
 
 
 class End(msgspec.Struct):
+    """The last event of a command, as it is on the wire."""
+
     exitCode: int = 0
     status: str = ""
     error: str | None = None
 
 
 class Event(msgspec.Struct):
+    """One event of a command, as it is on the wire: one of the fields is set."""
+
     start: _Start | None = None
     data: _Data | None = None
     end: End | None = None

@@ -80,6 +80,7 @@ class Script:
         self._match = match
 
     def cancel(self) -> None:
+        """Let no more requests meet it."""
         self._most = self.hits
 
     def take(self, received: Received) -> Fault | None:

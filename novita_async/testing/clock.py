@@ -73,12 +73,15 @@ class JumpClock:
     # ------------------------------------------------------------------------------------- the protocol
 
     def monotonic(self) -> float:
+        """Seconds that have passed on this clock."""
         return self._now
 
     def time(self) -> float:
+        """Unix seconds on this clock, which begins in October 2025."""
         return _START + self._now
 
     async def sleep(self, seconds: float) -> None:
+        """Wait until so many seconds have passed on this clock."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -90,15 +93,18 @@ class JumpClock:
             timer.cancel()
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> _Timer:
+        """Call a function when so many seconds have passed on this clock."""
         self._number += 1
         timer = _Timer(self._now + max(0.0, seconds), self._number, callback)
         heapq.heappush(self._timers, timer)
         return timer
 
     def timeout(self, seconds: float | None) -> _Timeout:
+        """An `async with` that raises TimeoutError when more passes on this clock."""
         return _Timeout(self, seconds)
 
     async def to_thread(self, function: Callable[[], T]) -> T:
+        """Run a blocking function off the loop; the clock stands still meanwhile."""
         with self.hold():
             return await uninterrupted(anyio.to_thread.run_sync(function))
 

@@ -52,6 +52,7 @@ def check(function: Check) -> Check:
 
 
 async def until(condition: Callable[[], bool], complaint: str) -> None:
+    """Wait for something that has to come about; fail with the complaint when it does not."""
     clock = SystemClock()
     end = clock.monotonic() + PATIENCE
     while not condition():
@@ -60,6 +61,8 @@ async def until(condition: Callable[[], bool], complaint: str) -> None:
 
 
 async def everything(body: Body) -> bytes:
+    """Read a body to its end."""
+    """Read a body to its end."""
     chunks: list[bytes] = []
     while chunk := await body.read():
         chunks.append(chunk)
@@ -68,11 +71,13 @@ async def everything(body: Body) -> bytes:
 
 
 async def call(transport: Transport, request: Request) -> tuple[Response, bytes]:
+    """Send a request and read its whole answer."""
     response = await transport.send(request)
     return response, await everything(response.body)
 
 
 async def raised(kind: type[E], work: Awaitable[object]) -> E:
+    """Await something that must raise this; give the error."""
     try:
         result = await work
     except kind as error:
@@ -108,6 +113,7 @@ class Stream:
 
 
 async def received(request: Request) -> bytes:
+    """Read a request's body to its end, whichever form it has."""
     if request.body is None or isinstance(request.body, bytes):
         return request.body or b""
     return b"".join([chunk async for chunk in request.body])
