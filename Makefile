@@ -34,7 +34,7 @@ $(VENV)/$(HERE)-%: pyproject.toml | $(VENV)/$(HERE)-made
 
 $(VENV)/$(HERE)-made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "novita-async needs Python 3.11 or later, and $(PYTHON) is not: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+		echo "novita-async needs Python 3.11 or later, and $(PYTHON) is older or not there: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@# Where venv cannot put pip into what it makes (Debian without python3-venv), the system's pip can.
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { $(PYTHON) -m venv --without-pip $(VENV) && \
 		$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; }
