@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import ConnectionLost, ProtocolError
 from ..transport.protocol import close_source
+from ..wire.problem import api_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
-    from ..transport.protocol import Body
+    from ..errors import APIError
+    from ..transport.protocol import Body, Response
 
-__all__ = ["Upload", "read_all"]
+__all__ = ["Upload", "read_all", "read_refusal"]
+
+_MAX_REFUSAL = 1 << 20
 
 
 class Upload:
@@ -46,3 +51,18 @@ async def read_all(body: Body, *, at_most: int | None = None) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
     return first if len(chunks) == 1 else b"".join(chunks)
+
+
+async def read_refusal(response: Response, *, secret: str, now: float) -> APIError:
+    """Read an answer that is a refusal by its status.
+
+    Args:
+        response: the answer.
+        secret: the API key, blotted out wherever the body repeats it.
+        now: Unix seconds, for a `Retry-After` that is a date.
+    """
+    try:
+        body = await read_all(response.body, at_most=_MAX_REFUSAL)
+    except (ConnectionLost, ProtocolError):
+        body = b""  # the status alone still says more than a body that cannot be read
+    return api_error(response.status, response.headers, body, secret=secret, now=now)

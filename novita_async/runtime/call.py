@@ -24,9 +24,9 @@ from ..errors import (
 from ..transport.middleware import compose
 from ..transport.protocol import Request, Response
 from ..wire.json import Decoders, decode
-from ..wire.problem import api_error, embedded_error
-from .bodies import Upload, read_all
-from .gate import Gate, RateGate
+from ..wire.problem import embedded_error
+from .bodies import Upload, read_all, read_refusal
+from .gate import Gate, Naps, RateGate
 from .retry import RETRYABLE, Replay, default_decision, delays
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Attempts", "Auth", "Call", "Runtime", "read_answer"]
 
 T = TypeVar("T")
-
-_MAX_ERROR_BODY = 1 << 20
 
 
 class Auth:
@@ -122,6 +120,7 @@ class Runtime:
         self.clock = clock
         self.decoders = Decoders()
         self.slots = Gate(settings.limits.requests)
+        self.naps = Naps(clock)
         self.decide = decide
         self.open: weakref.WeakSet[Closable] = weakref.WeakSet()
         self.sent = 0
@@ -250,7 +249,7 @@ class Runtime:
         """End everything that is open, then the transport. Safe to call twice."""
         self.closed = True
         error = ClientClosed("the client was closed")
-        for gate in (*self._rates.values(), self.slots):
+        for gate in (*self._rates.values(), self.slots, self.naps):
             gate.close(error)
         for thing in list(self.open):
             thing.abort(error)
@@ -314,17 +313,19 @@ class Attempts:
         limit, name = self._limit()
         response = None
         done = False
+        scope = runtime.clock.timeout(limit)
         try:
-            async with runtime.clock.timeout(limit):
+            async with scope:
                 response = await runtime.send(self._request)
                 if response.status >= 300:
-                    raise await self._refusal(response)
+                    secret = runtime.settings.api_key or ""
+                    raise await read_refusal(response, secret=secret, now=runtime.clock.time())
                 result = await consume(response)
             done = True
             return result
-        except CallTimeout:
-            raise
         except TimeoutError as error:
+            if not scope.expired():
+                raise
             raise CallTimeout(name, limit or 0.0) from error
         finally:
             if not done:
@@ -390,20 +391,6 @@ class Attempts:
             return remaining, "total"
         return attempt, "attempt"
 
-    async def _refusal(self, response: Response) -> APIError:
-        runtime = self._runtime
-        try:
-            body = await read_all(response.body, at_most=_MAX_ERROR_BODY)
-        except ConnectionLost:
-            body = b""  # the status alone still says more than a lost connection
-        return api_error(
-            response.status,
-            response.headers,
-            body,
-            secret=runtime.settings.api_key or "",
-            now=runtime.clock.time(),
-        )
-
     async def retry(self, error: NovitaError) -> None:
         """Wait for the next attempt, or raise the error when there is to be none."""
         runtime, call = self._runtime, self.call
@@ -413,6 +400,8 @@ class Attempts:
         spent = isinstance(body, Upload) and body.touched
         if last or spent or not runtime.decide(error, call.replay, policy):
             raise self._final(error) from error.__cause__
+        if runtime.closed:
+            raise ClientClosed("the client was closed before this call could be repeated") from error
         if self._delays is None:
             self._delays = delays(policy)
         delay = next(self._delays)
@@ -430,7 +419,7 @@ class Attempts:
             self._first = True
             runtime.rate(call.model).pause(delay)
         else:
-            await runtime.clock.sleep(delay)
+            await runtime.naps.take(delay)
 
     def _final(self, error: NovitaError) -> NovitaError:
         if self.number > 1:

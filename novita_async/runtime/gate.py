@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .clock import Clock, TimerHandle
 
-__all__ = ["Gate", "RateGate"]
+__all__ = ["Gate", "Naps", "RateGate"]
 
 _WINDOW = 60.0
 # Our window and the server's do not begin at the same moment; a little later is never too early.
@@ -184,3 +184,32 @@ class RateGate(_Queue):
             self._timer.cancel()
             self._timer = None
         super().close(error)
+
+
+class Naps:
+    """The waits between attempts. They hold nobody up, and end when the client does.
+
+    Args:
+        clock: the client's clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    async def take(self, seconds: float) -> None:
+        """Wait so long, or raise the error that `close` was given."""
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_later(seconds, lambda: None if sleeper.done() else sleeper.set_result(None))
+        self._sleepers.add(sleeper)
+        try:
+            await sleeper
+        finally:
+            timer.cancel()
+            self._sleepers.discard(sleeper)
+
+    def close(self, error: Exception) -> None:
+        """End every wait with this error."""
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_exception(error)
