@@ -14,8 +14,6 @@ from blockbuster import BlockBuster
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-_LONGEST = 60.0  # seconds; a test that hangs says where, and the suite goes on
-
 _PROC = pathlib.Path("/proc/self")
 
 
@@ -49,18 +47,6 @@ def _children() -> set[int]:
         except OSError:
             continue
     return found
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """End a test that hangs, with every thread's stack, where faulthandler can."""
-    import faulthandler
-
-    faulthandler.dump_traceback_later(_LONGEST, exit=True)
-    try:
-        return (yield)
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
