@@ -194,12 +194,13 @@ class Process(asyncio.SubprocessProtocol):
     def kill(self) -> None:
         """Kill it and every process it started. Output that is still in the pipes is lost."""
         self._signalled = signal.SIGKILL
-        self._hang_up()  # if it has not begun yet, it never will
         if self._exited and self._transport is not None:
             self._transport.close()  # what still holds the pipes has left the group
         else:
             _signal(self.pid, signal.SIGKILL)
             self._kill_group()
+        # If it has not begun yet, it never will. Not before the signal, or it might end by itself.
+        self._hang_up()
 
     def abandon(self) -> None:
         """Kill it because its sandbox ends: its streams break off instead of telling an end."""
