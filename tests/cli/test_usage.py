@@ -59,14 +59,13 @@ def test_wrong_usage_is_one_line_and_exit_code_2(command: Command, args: list[st
     assert words in errors
 
 
-@pytest.mark.parametrize(
-    ("host", "words"), [("192.0.2.1", "Cannot assign"), ("no.such.host.invalid", "cannot listen on no.such.host")]
-)
-def test_an_address_that_cannot_be_had_is_one_line_and_exit_code_1(command: Command, host: str, words: str) -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_that_cannot_be_had_is_one_line_and_exit_code_1(command: Command, host: str) -> None:
     code, output, errors = command("simulator", "--host", host)
     assert (code, output) == (1, "")
-    assert words in errors.splitlines()[-1]
-    assert "Traceback" not in errors
+    warning, error = errors.splitlines()
+    assert "warning" in warning
+    assert error.startswith(f"novita-async: cannot listen on {host} port 0: ")
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_1(command: Command) -> None:
