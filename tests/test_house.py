@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pathlib
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PACKAGE = pathlib.Path(__file__).parent.parent / "novita_async"
 MODULES = {path.relative_to(PACKAGE.parent).with_suffix(""): path for path in sorted(PACKAGE.rglob("*.py"))}
@@ -87,11 +90,28 @@ def imports_of(module: pathlib.Path) -> list[tuple[str, bool, int]]:
     return found
 
 
+def each_module(check: Callable[[pathlib.Path], None]) -> Callable[[], None]:
+    """Make a test of a check: it runs on every module, and tells of all that break the rule."""
+
+    @functools.wraps(check)
+    def test() -> None:
+        broken: list[str] = []
+        for module in MODULES:
+            try:
+                check(module)
+            except AssertionError as error:
+                broken.append(str(error).partition("\nassert")[0])
+        assert not broken, "\n".join(broken)
+
+    del test.__wrapped__  # or pytest would look for a fixture called module
+    return test
+
+
 def test_the_package_was_found():
     assert len(MODULES) > 60
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_a_room_knows_only_whom_it_may(module: pathlib.Path):
     room = room_of(module)
     if room not in MAY_KNOW:
@@ -105,7 +125,7 @@ def test_a_room_knows_only_whom_it_may(module: pathlib.Path):
         assert known, f"{module}:{line} imports {name}; {room} may know {', '.join(sorted(allowed))}"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_nothing_in_the_package_imports_testing(module: pathlib.Path):
     if room_of(module) != "testing":
         for name, _, line in imports_of(module):
@@ -114,7 +134,7 @@ def test_nothing_in_the_package_imports_testing(module: pathlib.Path):
             )
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_a_library_has_its_one_door(module: pathlib.Path):
     here = "/".join(module.parts[1:])
     for name, typing_only, line in imports_of(module):
@@ -126,7 +146,7 @@ def test_a_library_has_its_one_door(module: pathlib.Path):
         )
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_only_clocks_sleep(module: pathlib.Path):
     if dotted(module) in ("runtime.clock", "testing.clock", "testing.probes", "testing.endings", "testing.conformance"):
         return  # a conformance check must let a real network take its time
@@ -139,7 +159,7 @@ def test_only_clocks_sleep(module: pathlib.Path):
             )
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_a_module_holds_no_state(module: pathlib.Path):
     """A table with a name in capitals is a constant; anything else that can change at module level is state."""
     for node in TREES[module].body:
@@ -157,7 +177,7 @@ def test_a_module_holds_no_state(module: pathlib.Path):
             assert not mutable, f"{module}:{node.lineno}: {name} is state of a module; give it to an object"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_constants_stay_constant(module: pathlib.Path):
     """No module-level table is written to, and no function rebinds a global."""
     tables = {
@@ -192,7 +212,7 @@ def test_constants_stay_constant(module: pathlib.Path):
             assert name not in tables, f"{module}:{node.lineno} changes the constant {name}"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_no_finalizer_schedules_work(module: pathlib.Path):
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "__del__":
@@ -202,7 +222,7 @@ def test_no_finalizer_schedules_work(module: pathlib.Path):
                 assert not isinstance(inner, ast.Await)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_nothing_is_kept_by_the_id_of_a_loop(module: pathlib.Path):
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "id" and node.args:
@@ -211,7 +231,7 @@ def test_nothing_is_kept_by_the_id_of_a_loop(module: pathlib.Path):
             )
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_only_the_command_line_prints(module: pathlib.Path):
     if room_of(module) in ("cli", "__main__"):
         return
@@ -220,19 +240,19 @@ def test_only_the_command_line_prints(module: pathlib.Path):
             assert node.func.id != "print", f"{module}:{node.lineno} prints: a library logs or raises"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_a_module_can_be_read_in_one_sitting(module: pathlib.Path):
     lines = len(MODULES[module].read_text("utf-8").splitlines())
     assert lines <= LONGEST, f"{module} has {lines} lines; {LONGEST} are the most. Split it where its subject does"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_a_module_says_what_it_is(module: pathlib.Path):
     if MODULES[module].read_text("utf-8").strip() and dotted(module) != "_version":
         assert ast.get_docstring(TREES[module]), f"{module} has no docstring"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@each_module
 def test_a_silenced_check_gives_its_reason(module: pathlib.Path):
     for number, line in enumerate(MODULES[module].read_text("utf-8").splitlines(), 1):
         for mark in ("# noqa", "# type: ignore", "# pyright: ignore"):
