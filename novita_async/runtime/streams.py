@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
@@ -138,8 +139,8 @@ class EventStream(Generic[T]):
         if not self._ready:
             await self._fill()
             if not self._ready:
+                await self.aclose()  # may be cancelled: the error is for the next read then
                 error, self._error = self._error, None
-                await self.aclose()
                 if error is not None:
                     raise error
                 raise StopAsyncIteration
@@ -224,7 +225,8 @@ class EventStream(Generic[T]):
 
     def _arm(self, seconds: float | None) -> None:
         if seconds is not None:
-            self._watch = self._clock.call_later(seconds, self._look)
+            look = weakref.WeakMethod(self._look)  # or the timer would keep a dropped stream alive, and its slot taken
+            self._watch = self._clock.call_later(seconds, lambda: (found := look()) and found())
 
     def _look(self) -> None:
         self._watch = None
@@ -262,6 +264,7 @@ class EventStream(Generic[T]):
         if self._closed:
             return
         drained = self._ended and self._error is None and self._reader.done
+        self._ready.clear()
         self._let_go()
         body = self._response.body
         with anyio.CancelScope(shield=True):
