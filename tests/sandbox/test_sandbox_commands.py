@@ -74,7 +74,9 @@ async def test_environment_directory_and_user_reach_the_command(sandbox: Sandbox
     result = await sandbox.commands.run(
         'echo "$FROM $MINE"; pwd', envs={"MINE": "a b=c\n'\"$x"}, cwd="work", user="user"
     )
-    assert result.stdout == "sandbox a b=c\n'\"$x\n/home/user/work\n"
+    variables, _, directory = result.stdout.rstrip("\n").rpartition("\n")
+    assert variables == "sandbox a b=c\n'\"$x"
+    assert directory.endswith("/home/user/work")  # without bubblewrap it stands inside a directory of this machine
 
 
 async def test_a_missing_directory_and_an_unknown_user_are_refused(sandbox: Sandbox) -> None:
