@@ -73,8 +73,12 @@ class MediaJobs:
             return media_result(self._runtime, answer)
         started = self._runtime.clock.monotonic()
         task = await self._submit(model, params, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout)
-        spent = self._runtime.clock.monotonic() - started
-        return await task.wait(timeout=None if timeout is None else max(0.0, timeout - spent))
+        if timeout is None:
+            return await task.wait()
+        left = timeout - (self._runtime.clock.monotonic() - started)
+        if left <= 0:
+            raise task.overdue(timeout)
+        return await task.wait(timeout=left)
 
     def _call(
         self,

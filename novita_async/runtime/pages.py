@@ -39,8 +39,8 @@ def numbered(
 ) -> Pages[T]:
     """Pages counted by number, whose first number nobody documents (contract/gpu.md 7).
 
-    Begins at 1; when the platform says that there are items and page 1 is empty, begins again at 0. Ends at a short
-    page. An item that moves between pages while they are read is given once.
+    Begins at 1 and ends at a short page; when there are fewer items by then than the platform says, there is a page 0
+    as well. An item that moves between pages while they are read is given once.
 
     Args:
         fetch: gives the items of a page and the total that the platform tells, 0 when it tells none.
@@ -50,19 +50,23 @@ def numbered(
 
     async def pages() -> AsyncIterator[list[T]]:
         seen: set[str] = set()
+
+        def fresh(items: list[T]) -> list[T]:
+            new = {identify(item): item for item in items if identify(item) not in seen}
+            seen.update(new)
+            return list(new.values())
+
         number = 1
-        items, total = await fetch(number)
-        if not items and total > 0:
-            number = 0
-            items, total = await fetch(number)
         while True:
-            fresh = [item for item in items if identify(item) not in seen]
-            seen.update(map(identify, fresh))
-            yield fresh
-            # A page without anything new means that the server ignores the number: going on would never end.
-            if len(items) < size or not fresh or (total and len(seen) >= total):
-                return
-            number += 1
             items, total = await fetch(number)
+            new = fresh(items)
+            yield new
+            # A page without anything new means that the server ignores the number: going on would never end.
+            if len(items) < size or not new or (total and len(seen) >= total):
+                break
+            number += 1
+        if len(seen) < total:
+            items, _ = await fetch(0)
+            yield fresh(items)
 
     return Pages(pages)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
 import msgspec
 
 from ..errors import NotFound, NovitaError, TaskFailed, TaskStateUnknown, TaskTimeout, ValidationError
+from .arguments import check_timeout
 from .clock import uninterrupted
 from .scheduler import Watch
 
@@ -150,9 +151,13 @@ class Task(Generic[T]):
             TaskFailed: the platform says so; `.reason`.
             TaskTimeout: not finished in time; `.handle` is this task, to be waited for again.
             TaskStateUnknown: not finished in time, and the last status is one that nobody knows.
+            ValidationError: an argument cannot be one, or the product cannot cancel.
         """
+        if on_abandon not in ("leave", "cancel"):
+            raise ValidationError(f"on_abandon must be 'leave' or 'cancel', got {on_abandon!r}")
         if on_abandon == "cancel" and self.cancel_with is None:
             raise ValidationError(f"on_abandon='cancel': the platform has no way to cancel a {self.kind} task")
+        check_timeout(timeout)
         limit = self._tasks.default_timeout if timeout is None else timeout
         if not self.done:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -169,7 +174,8 @@ class Task(Generic[T]):
             except TimeoutError:
                 if not scope.expired():
                     raise
-                raise self.overdue(limit) from None
+                if not self.done:  # it may have ended in this very turn
+                    raise self.overdue(limit) from None
             except NotFound:
                 await self._tasks.settle(self, self._key)  # its result is gone: nothing is left to resume
                 raise
@@ -288,7 +294,11 @@ class Task(Generic[T]):
         if isinstance(error, NovitaError):
             error.task_id, error.handle = self.id, self
         for listener in list(self._listeners):
-            listener(error)
+            try:
+                listener(error)
+            except Exception as problem:  # of a callback of the caller's, for which the others must not wait for ever
+                context = {"message": f"a callback for {self!r} failed", "exception": problem}
+                asyncio.get_running_loop().call_exception_handler(context)
 
     async def _abandon(self) -> None:
         async def once() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from ..errors import ConfigError, NovitaError, TaskError, ValidationError
+from .arguments import check_timeout
 from .call import Attempts, read_answer
 from .retry import never_started
 from .scheduler import default_cadence
@@ -118,6 +119,7 @@ class TaskSet:
             TaskTimeout: with the first task that has not ended, when the time is over.
             NovitaError: the status of a task cannot be read; `.handle` is that task, the others can be given again.
         """
+        check_timeout(timeout)
         waiting = dict.fromkeys(tasks)
         limit = self.default_timeout if timeout is None else timeout
         deadline = self.runtime.clock.monotonic() + limit
