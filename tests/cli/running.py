@@ -20,6 +20,7 @@ class Running:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
+        self.isolation_warnings: list[str] = []
 
     async def lines(self, count: int) -> list[str]:
         """The next lines of its standard output."""
@@ -44,9 +45,14 @@ class Running:
         output, errors = await self.process.communicate()
         assert not signals or time.monotonic() - sent < QUICK
         assert self.process.returncode is not None
-        # A machine without bubblewrap is told so once, which is no part of what is tested with this.
-        told = [line for line in errors.decode().splitlines(keepends=True) if "are not isolated" not in line]
-        return self.process.returncode, output.decode(), "".join(told)
+        lines = errors.decode().splitlines(keepends=True)
+        # A machine without bubblewrap is told so once, which is mostly no part of what is tested.
+        self.isolation_warnings = [line for line in lines if "are not isolated" in line]
+        return (
+            self.process.returncode,
+            output.decode(),
+            "".join(line for line in lines if "are not isolated" not in line),
+        )
 
 
 @asynccontextmanager
