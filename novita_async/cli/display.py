@@ -110,6 +110,12 @@ def _cells(outcome: Outcome) -> tuple[str, str, str, str]:
     return outcome.name, f"{outcome.seconds:.1f} s", files, _printable(outcome.failure or outcome.measured)
 
 
+def _mark(console: Console, good: bool | None) -> str:
+    """Under way, good or failed, in what the terminal can write."""
+    plain = console.options.ascii_only
+    return {None: "*" if plain else "\u25cf", True: "+" if plain else "\u2713", False: "x" if plain else "\u2717"}[good]
+
+
 class Lines:
     """One event a line, no control codes."""
 
@@ -191,7 +197,7 @@ class _Area:
         self.good: bool | None = None
 
     def render(self, console: Console, width: int, height: int) -> Panel:
-        mark, style = {None: ("\u25cf", "cyan"), True: ("\u2713", "green"), False: ("\u2717", "red")}[self.good]
+        mark, style = _mark(console, self.good), {None: "cyan", True: "green", False: "red"}[self.good]
         inner, rows = width - 4, height - 2
         content: list[RenderableType] = []
         for name, bar in self.bars.items():
@@ -268,8 +274,8 @@ class Panels:
         table.add_column("files", no_wrap=True)
         table.add_column("measured", overflow="fold")
         for outcome in outcomes:
-            mark = Text("\u2717", "red") if outcome.failure else Text("\u2713", "green")
-            table.add_row(mark, *map(Text, _cells(outcome)))
+            mark = _mark(self._console, not outcome.failure)
+            table.add_row(Text(mark, "red" if outcome.failure else "green"), *map(Text, _cells(outcome)))
         self._console.print(table)
         self._console.print(Text(f" {summary}", "dim"))
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -30,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     stop = Stop()
     stop.listen()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # better a question mark than no line at all
     try:
         import cyclopts  # it brings rich
     except ImportError:
