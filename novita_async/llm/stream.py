@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import msgspec
 
-from ..errors import NovitaError, ProtocolError, StreamCut
+from ..errors import NovitaError, StreamCut, ValidationError
 from ..wire.json import decode, remember
 from ..wire.sse import SSEDecoder
 from .accumulate import ChatAccumulator, reasoning_text
@@ -145,6 +145,8 @@ class ChatStream:
         self._over = False
 
     async def __aenter__(self) -> Self:
+        if self._chunks is not None:
+            raise ValidationError("this stream was entered before: ask again for another one")
         self._chunks = await self._open()
         return self
 
@@ -154,7 +156,9 @@ class ChatStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the stream. Safe to call twice."""
+        """Close the stream: iterating it ends at once. Safe to call twice."""
+        self._over = True
+        self._events.clear()
         if self._chunks is not None:
             await self._chunks.aclose()
 
@@ -180,14 +184,14 @@ class ChatStream:
                 yield event.text
 
     async def final(self) -> ChatCompletion:
-        """Read to the end and return the completion."""
+        """Read to the end and return the completion; of a stream that was closed before, what had come."""
         async for _ in self:
             pass
         return self.completion
 
     async def _advance(self) -> None:
         if self._chunks is None:
-            raise ProtocolError("the stream is not open: enter it with `async with`")
+            raise ValidationError("the stream is not open: enter it with `async with`")
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
@@ -195,6 +199,7 @@ class ChatStream:
             self._events.append(CompletionDone(self.completion))
             return
         except NovitaError as error:
+            self._over = True  # and not done: what had come is on the error
             error.partial = self.completion
             raise
         self._accumulator.add(chunk)
