@@ -50,8 +50,8 @@ class Output(Object):
     @property
     def ttl(self) -> float | None:
         """Seconds that the link lives, counted from when the result was made; None when no end is stated."""
-        value = self._field("url_ttl")
-        return float(value) or None if value not in (None, "") else None
+        value = str(self._field("url_ttl") or "")
+        return float(value) or None if value.isdecimal() else None
 
     async def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Stream the file to `path`. Until all of it is there and on the disk, nothing stands under that name.

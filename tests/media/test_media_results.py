@@ -1,0 +1,326 @@
+"""What a model made: results of every shape, and files that arrive whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+
+import pytest
+from helpers import PICTURE, TASK_RESULT, TXT2IMG, Server, connected, inside, json_reply, over_sockets, refusal
+
+from novita_async import Limits, Reply, Simulator, Timeouts
+from novita_async.errors import (
+    CallTimeout,
+    ConnectionLost,
+    NotFound,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    StreamCut,
+    StreamStalled,
+    TaskTimeout,
+    ValidationError,
+)
+from novita_async.media.results import Image, MediaResult
+from novita_async.simulator import Drop, Hang, Outcome, Refuse, Slow
+from novita_async.testing.clock import JumpClock
+from novita_async.testing.probes import Stream
+
+FLUX = {"prompt": "x", "width": 64, "height": 64, "steps": 4, "seed": 7, "image_num": 2}
+PNG = b"\x89PNG\r\n\x1a\n"
+LINK = "https://files.test/a.png"
+
+
+async def flux(novita, **change):
+    return await novita.images.run("flux-1-schnell", **{**FLUX, **change})
+
+
+@pytest.fixture
+def picture(clock):
+    """`async with picture(*answers) as image`: a picture whose link is answered so."""
+
+    def answer(*answers, **settings):
+        submit = {"task": {"task_id": "1"}, "images": [{"image_url": LINK, "image_type": "png"}]}
+        server = Server(clock, submit, *answers)
+
+        class Opened:
+            async def __aenter__(self):
+                self.client = connected(server, clock, **settings)
+                novita = await self.client.__aenter__()
+                image = (await flux(novita)).images[0]
+                vars(image)["server"] = server
+                return image
+
+            async def __aexit__(self, *details):
+                return await self.client.__aexit__(*details)
+
+        return Opened()
+
+    return answer
+
+
+# -------------------------------------------------------------------------------------------- the results
+
+
+async def test_pictures_of_a_task(sim):
+    async with inside(sim) as novita:
+        result = await novita.images.run("txt2img", **{**PICTURE, "image_num": 3, "seed": 42})
+    assert (len(result.images), result.videos, result.audios) == (3, [], [])
+    assert [image.type for image in result.outputs] == ["png"] * 3
+    assert result.images[0].ttl == 3600
+    assert result.seed == 42
+    assert result.task_id == result.raw["task"]["task_id"]
+
+
+async def test_a_video_of_a_task(sim):
+    async with inside(sim) as novita:
+        result = await novita.videos.run("kling-v3.0-std-t2v", prompt="a boat")
+        assert (len(result.videos), result.images, result.outputs[0].type) == (1, [], "mp4")
+        assert (await result.videos[0].bytes())[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize(
+    ("ttl", "expected"),
+    [(3600, 3600), ("3600", 3600), ("0", None), (0, None), ("", None), (None, None), ("soon", None)],
+)
+def test_the_life_of_a_link_is_seconds_or_not_stated(ttl, expected):
+    assert Image(image_url=LINK, image_url_ttl=ttl).ttl == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "seed"), [({"seed": "7"}, 7), ({"seed": -1}, -1), ({"seed": "?"}, None), (None, None)]
+)
+def test_the_seed_is_a_number_when_the_platform_tells_one(extra, seed):
+    assert MediaResult(extra=extra).seed == seed
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"code": 429, "reason": "RATE_LIMIT_EXCEEDED", "message": "slow down", "metadata": {}}, RateLimited),
+        ({}, ProtocolError),
+        ({"images": None, "task": None}, ProtocolError),
+        ([], ProtocolError),
+    ],
+)
+async def test_a_200_without_a_result_is_no_result(clock, answer, error):
+    async with connected(Server(clock, answer), clock) as novita:
+        with pytest.raises(error):
+            await flux(novita)
+
+
+async def test_run_is_bounded_in_all_and_leaves_the_task_to_its_handle(sim, clock):
+    sim.fault("POST", TXT2IMG, Slow.headers(4))
+    async with inside(sim) as novita:
+        with pytest.raises(TaskTimeout) as timeout:
+            await novita.images.run("txt2img", **PICTURE, timeout=6)
+        assert clock.monotonic() == pytest.approx(6)
+        assert (await timeout.value.handle.wait()).images
+
+
+async def test_run_that_is_over_before_its_submit_is_answered_sends_no_read(sim, clock):
+    sim.fault("POST", TXT2IMG, Slow.headers(10))
+    async with inside(sim) as novita:
+        with pytest.raises(CallTimeout):
+            await novita.images.run("txt2img", **PICTURE, timeout=6)
+    assert not [request for request in sim.requests if request.path == TASK_RESULT]
+
+
+async def test_a_wrapped_answer_to_a_submit_is_understood(clock):
+    """As some samples of the contract have it (image.md 10)."""
+    async with connected(Server(clock, {"code": 0, "msg": "ok", "data": {"task_id": "task-9"}}), clock) as novita:
+        assert (await novita.images.submit("txt2img", **PICTURE)).id == "task-9"
+
+
+async def test_a_task_found_by_its_id_is_as_good_as_the_one_that_was_submitted(sim):
+    async with inside(sim) as novita:
+        task = await novita.images.submit("txt2img", **PICTURE)
+        found = novita.tasks.get(task.id)
+        assert (await found.wait()).outputs[0].url == (await task.wait()).outputs[0].url
+
+
+# ------------------------------------------------------------------------------------------------- files
+
+
+async def test_files_are_saved_under_task_number_and_type(sim, tmp_path):
+    async with inside(sim) as novita:
+        result = await flux(novita)
+        paths = await result.save(tmp_path / "new" / "directory")
+        assert [path.name for path in paths] == [f"{result.task_id}-{number}.png" for number in range(2)]
+        for path, image in zip(paths, result.images, strict=True):
+            assert path.read_bytes() == await image.bytes()
+            assert path.read_bytes().startswith(PNG)
+    assert sorted(os.listdir(tmp_path / "new" / "directory")) == sorted(path.name for path in paths)
+
+
+async def test_a_large_file_arrives_in_pieces_and_whole(sim, tmp_path):
+    async with over_sockets(sim) as novita:
+        result = await flux(novita, width=2048, height=2048, image_num=1)
+        path = await result.images[0].save(str(tmp_path / "large.png"))
+        assert path.read_bytes() == await result.images[0].bytes()
+
+
+async def test_what_stood_under_the_name_before_stays_until_the_new_file_is_whole(picture, clock, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+
+    async def body():
+        yield b"new "
+        assert await clock.to_thread(path.read_bytes) == b"old"
+        yield b"file"
+
+    async with picture(Reply(200, {}, body())) as image:
+        await image.save(path)
+    assert path.read_bytes() == b"new file"
+
+
+FAULTS = {
+    "a dead link": (Refuse.with_status(403), PermissionDenied),
+    "a file that is gone": (Refuse.with_status(404), NotFound),
+    "a connection lost on the way": (Drop.in_body(after=1), (StreamCut, ConnectionLost)),
+    "silence on the way": (Hang.in_body(after=1), StreamStalled),
+}
+
+
+@pytest.mark.parametrize(("fault", "error"), FAULTS.values(), ids=FAULTS)
+async def test_a_file_that_does_not_arrive_leaves_nothing(sim, tmp_path, fault, error):
+    sim.fault("GET", "/outputs/*", fault)
+    async with inside(sim, limits=Limits(requests=1)) as novita:
+        result = await flux(novita, image_num=1)
+        with pytest.raises(error):
+            await result.save(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+        (path,) = await result.save(tmp_path)  # and another try is a try
+        assert path.read_bytes().startswith(PNG)
+
+
+async def test_files_that_were_complete_stay_when_a_later_one_does_not_arrive(sim, tmp_path):
+    sim.fault("GET", "/outputs/*-1.png", Refuse.with_status(404))
+    async with inside(sim) as novita:
+        result = await flux(novita)
+        with pytest.raises(NotFound):
+            await result.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{result.task_id}-0.png"]
+
+
+async def test_a_link_that_is_out_of_date_is_refused_by_the_store(sim, clock, tmp_path):
+    async with inside(sim) as novita:
+        result = await novita.images.run("txt2img", **PICTURE)
+        await clock.sleep(result.images[0].ttl)
+        with pytest.raises(PermissionDenied):
+            await result.save(tmp_path)
+
+
+async def test_a_file_shorter_than_announced_is_cut(picture, tmp_path):
+    async with picture(Reply(200, {"content-length": "10"}, Stream(b"four"))) as image:
+        with pytest.raises((StreamCut, ConnectionLost)):
+            await image.save(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["a file in the way", "a directory of that name"])
+async def test_a_path_that_cannot_be_written_is_an_os_error_and_leaves_nothing(sim, tmp_path, where):
+    if where == "a file in the way":
+        (tmp_path / "way").write_bytes(b"")
+        path = tmp_path / "way" / "a.png"
+    else:
+        path = tmp_path / "a.png"
+        path.mkdir()
+    before = sorted(tmp_path.iterdir())
+    async with inside(sim, limits=Limits(requests=1)) as novita:
+        result = await flux(novita, image_num=1)
+        with pytest.raises(OSError, match=r"a\.png|way"):
+            await result.images[0].save(path)
+        await result.images[0].bytes()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+async def test_a_disk_that_is_full_leaves_nothing(sim, tmp_path):
+    """A limit on the size of files, which is what a full disk looks like from here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    quiet = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    async with inside(sim) as novita:
+        result = await flux(novita, width=512, height=512, image_num=1)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                await result.save(tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, quiet)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_name_from_a_server_does_not_lead_elsewhere(clock, tmp_path):
+    answer = {
+        "task": {"task_id": "../../evil/\x00"},
+        "images": [{"image_url": LINK, "image_type": "png/../../x"}],
+    }
+    async with connected(Server(clock, answer, json_reply("x")), clock) as novita:
+        (path,) = await (await flux(novita)).save(tmp_path)
+    assert path.parent == tmp_path
+    assert [child.name for child in tmp_path.iterdir()] == [path.name]
+
+
+# -------------------------------------------------------------------------------------------- redirects
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://other.test/b?sig=1", "https://other.test/b?sig=1"),
+        ("/b", "https://files.test/b"),
+        ("b", "https://files.test/b"),
+    ],
+)
+async def test_redirects_of_a_link_are_followed(picture, location, target):
+    async with picture(Reply(302, {"location": location}), Reply(200, {}, b"here")) as image:
+        assert await image.bytes() == b"here"
+        assert [request.url for request in vars(image)["server"].requests[1:]] == [LINK, target]
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [("file:///etc/passwd", "not an http address"), ("javascript:0", "not an http address"), (LINK, "more than 5")],
+)
+async def test_redirects_to_nowhere_are_refused(picture, location, words):
+    async with picture(Reply(302, {"location": location}), limits=Limits(requests=1)) as image:
+        with pytest.raises(ProtocolError, match=words):
+            await image.bytes()
+
+
+async def test_a_redirect_without_an_address_is_an_error(picture):
+    async with picture(Reply(302)) as image:
+        with pytest.raises(Exception, match="302"):
+            await image.bytes()
+
+
+# ----------------------------------------------------------------------------------------------- the rest
+
+
+async def test_a_download_is_under_the_limits_of_a_stream(picture, clock):
+    slow = Reply(200, {}, Stream(b"first", hang=True))
+    async with picture(slow, timeouts=Timeouts(first_event=5, idle=3)) as image:
+        began = clock.monotonic()
+        with pytest.raises(StreamStalled):
+            await image.bytes()
+        assert clock.monotonic() - began == 3
+
+
+async def test_a_store_that_is_busy_is_asked_again(picture):
+    async with picture(refusal(503), Reply(200, {}, b"here")) as image:
+        assert await image.bytes() == b"here"
+
+
+async def test_a_result_that_came_from_no_client_cannot_fetch(tmp_path):
+    with pytest.raises(ValidationError, match="client"):
+        await Image(image_url=LINK).save(tmp_path / "a.png")
+
+
+async def test_a_failing_sync_model_is_an_error_of_its_own():
+    async with JumpClock(grace=0) as clock, Simulator(clock=clock) as sim, inside(sim) as novita:
+        sim.fault("POST", "/v3beta/flux-1-schnell", Outcome.failed("no face"))
+        with pytest.raises(Exception, match="no face"):
+            await flux(novita)
+        assert len(sim.requests) == 1
