@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from ..errors import NotFound, ProtocolError, ValidationError
-from ..runtime.arguments import call_headers, check_timeout, given, with_query
+from ..runtime.arguments import call_headers, check_timeout, given, json_body, with_query
 from ..runtime.call import Attempts, Call, read_answer
 from ..runtime.pages import Pages, numbered
 from ..runtime.retry import Replay
@@ -178,7 +178,7 @@ class Instances:
         call = Call(
             method="POST",
             url=f"{self._base}/instance/create",
-            body=encode({**body, **(extra_body or {})}),
+            body=json_body({**body, **(extra_body or {})}),
             headers=call_headers(extra_headers),
             replay=Replay.SUBMITS,
             timeout=check_timeout(timeout),
@@ -291,7 +291,7 @@ class Instances:
             problem = (instance.status_error.message or instance.status_error.state) if instance.status_error else ""
             if status == wanted:
                 return Reading(status=status, outcome="done", result=instance)
-            if problem:
+            if problem and wanted != "removed":  # what is broken can be deleted, and keeps its error to the end
                 return Reading(status=status, outcome="failed", reason=f"{status}: {problem}")
             if wanted != "removed" and status in _GONE:
                 return Reading(status=status, outcome="failed", reason="the instance was removed")
@@ -311,10 +311,10 @@ class Instances:
         answer = await self._runtime.request(Call(method="GET", url=url, **options))
         try:
             return self._decode(answer.body)
-        except ProtocolError:
+        except ProtocolError as error:
             wrapped = self._runtime.decode(answer, dict[str, msgspec.Raw]).get("instance")
             if wrapped is None:
-                raise
+                raise self._runtime.embedded(answer.body, answer.headers) or error from None
             return self._decode(bytes(wrapped))
 
     def _decode(self, data: bytes) -> Instance:

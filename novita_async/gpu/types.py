@@ -20,6 +20,7 @@ Number: TypeAlias = int | float | str | None
 
 # Products and instances are priced in 1/100000 dollars an hour (contract/gpu.md 4); other APIs use other units.
 _PRICE_UNIT = Decimal(100_000)
+_FAR_FUTURE = 1 << 37  # seconds, beyond the year 6000: no moment that could be meant
 
 
 def _dollars(value: Number) -> Decimal | None:
@@ -37,9 +38,11 @@ def _integer(value: Number) -> int | None:
 
 
 def _moment(value: Number) -> datetime.datetime | None:
-    """Unix seconds, in text or not. 0 and -1 stand for "none"."""
+    """Unix seconds, in text or not. 0 and -1 stand for "none", and what cannot be a moment is none either."""
     seconds = _integer(value)
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC) if seconds is not None and seconds > 0 else None
+    if seconds is None or not 0 < seconds < _FAR_FUTURE:
+        return None
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 class Product(Object, rename="camel"):

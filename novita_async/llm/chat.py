@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast, overload
 
 from ..errors import ValidationError
-from ..runtime.arguments import call_headers, check_keywords, check_timeout
+from ..runtime.arguments import call_headers, check_keywords, check_timeout, json_body
 from ..runtime.call import Attempts, Call
 from ..runtime.retry import Replay
 from ..runtime.streams import EventStream
-from ..wire.json import encode
 from .stream import ChatReader, ChatStream
 from .types import ChatCompletion, ChatCompletionChunk, Message
 
@@ -204,10 +203,7 @@ class Completions:
             body["stream"] = True
         if extra_body:
             body.update(extra_body)
-        try:
-            data = encode(body)
-        except (TypeError, ValueError) as error:
-            raise ValidationError(f"the request cannot be written as JSON: {error}") from error
+        data = json_body(body)
         headers = call_headers(extra_headers)
         if stream:
             headers.setdefault("accept", "text/event-stream")

@@ -12,8 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import ValidationError
-from ..runtime.arguments import check_keywords
-from ..wire.json import encode
+from ..runtime.arguments import check_keywords, json_body
 
 __all__ = ["MODELS", "FluxSchnellParams", "KlingT2VParams", "Model", "Txt2ImgParams", "build_body"]
 
@@ -206,7 +205,4 @@ def build_body(model: Model, params: dict[str, Any], extra_body: dict[str, Any] 
         body = {"extra": extra, "request": body} if extra else {"request": body}
     if extra_body:
         body.update(extra_body)
-    try:
-        return encode(body)
-    except (TypeError, ValueError) as error:
-        raise ValidationError(f"the request cannot be written as JSON: {error}") from error
+    return json_body(body)

@@ -7,11 +7,12 @@ from urllib.parse import urlencode
 
 from ..config import check_seconds
 from ..errors import ConfigError, ValidationError
+from ..wire.json import encode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["call_headers", "check_keywords", "check_timeout", "given", "with_query"]
+__all__ = ["call_headers", "check_keywords", "check_timeout", "given", "json_body", "with_query"]
 
 
 def check_keywords(function: str, names: Collection[str], known: Collection[str]) -> None:
@@ -47,6 +48,14 @@ def call_headers(extra: Mapping[str, str] | None) -> dict[str, str]:
 def given(**values: Any) -> dict[str, Any]:
     """The arguments that were given: None stands for "not given" everywhere in the package."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def json_body(value: dict[str, Any]) -> bytes:
+    """The body of a request, or the refusal of one that JSON cannot carry."""
+    try:
+        return encode(value)
+    except (TypeError, ValueError) as error:
+        raise ValidationError(f"the request cannot be written as JSON: {error}") from error
 
 
 def with_query(url: str, **values: Any) -> str:
