@@ -161,14 +161,14 @@ class Runtime:
             self._transport = self._make_transport()
         return self._transport
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Awaitable[Response]:
         """Send once, through the middleware. No gate, no retry, no limit of time: that is `Attempts`."""
         if self.closed:
             raise ClientClosed("the client was closed")
         if self._send is None:
             self._send = compose(self._middleware, self.transport.send)
         self.sent += 1
-        return await self._send(request)
+        return self._send(request)
 
     def headers(self, call: Call) -> dict[str, str]:
         """The headers of a call: the client's own, the credentials of its kind, then the call's."""

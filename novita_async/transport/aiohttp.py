@@ -76,6 +76,8 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._timeout = aiohttp.ClientTimeout(total=None)
+        # Most calls of a client go where the one before went.
+        self._last_url, self._last_parsed = "", URL()
         self._proxies: dict[str, str] = {}
         self._responses: weakref.WeakSet[aiohttp.ClientResponse] = weakref.WeakSet()  # whose bodies may still be open
         self._websockets: set[ClientWebSocket] = set()
@@ -89,7 +91,9 @@ class AiohttpTransport:
         session = self._session or self._open()
         if request.connect_timeout != self._timeout.connect:
             self._timeout = aiohttp.ClientTimeout(total=None, connect=request.connect_timeout)
-        url = _url(request.url)
+        if request.url != self._last_url:
+            self._last_url, self._last_parsed = request.url, _url(request.url)
+        url = self._last_parsed
         data: Any = request.body
         upload: _Upload | None = None
         if isinstance(data, bytes):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,24 +29,25 @@ class Object(msgspec.Struct, dict=True, kw_only=True):
 class Decoders:
     """A decoder for each type, kept for reuse.
 
-    Bounded, because types can be made at run time (structured output): the least recently used is dropped, so that a
-    service that builds types for ever does not grow for ever.
+    Bounded, because types can be made at run time (structured output): the oldest is dropped, so that a service that
+    builds types for ever does not grow for ever.
     """
 
     def __init__(self, size: int = 512) -> None:
         self._size = size
-        self._decoders: OrderedDict[Any, msgspec.json.Decoder[Any]] = OrderedDict()
+        self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
     def __call__(self, type_: type[T]) -> msgspec.json.Decoder[T]:
         decoder = self._decoders.get(type_)
         if decoder is None:
+            if len(self._decoders) >= self._size:
+                del self._decoders[next(iter(self._decoders))]
             # strict=False: the platform sends numbers as text in places where its own pages say numbers.
             decoder = self._decoders[type_] = msgspec.json.Decoder(type_, strict=False)
-            if len(self._decoders) > self._size:
-                self._decoders.popitem(last=False)
-        else:
-            self._decoders.move_to_end(type_)
         return decoder
+
+
+_ENCODER = msgspec.json.Encoder()
 
 
 def encode(value: Any) -> bytes:
@@ -56,7 +56,7 @@ def encode(value: Any) -> bytes:
     Raises:
         TypeError: the value holds something that JSON cannot carry.
     """
-    return msgspec.json.encode(value)
+    return _ENCODER.encode(value)
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -66,9 +66,9 @@ def test_types_without_end_do_not_fill_the_memory():
     first = decoders(Outer)
     second = decoders(Inner)
     assert decoders(Outer) is first
-    decoders(dict)  # puts out Inner, which was used longest ago
-    assert decoders(Outer) is first
-    assert decoders(Inner) is not second
+    decoders(dict)  # puts out Outer, which is the oldest
+    assert decoders(Inner) is second
+    assert decoders(Outer) is not first
 
 
 def test_what_json_cannot_carry_is_refused():
