@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Collection
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ValidationError
@@ -32,6 +34,7 @@ async def gather(calls: Iterable[Awaitable[T]], *, limit: int, return_exceptions
                     raise
                 results[number] = error
 
+    limit = min(limit, length_hint(calls, limit))
     workers = [asyncio.get_running_loop().create_task(work()) for _ in range(limit)]
     try:
         await asyncio.gather(*workers)
@@ -44,10 +47,10 @@ async def gather(calls: Iterable[Awaitable[T]], *, limit: int, return_exceptions
 
 
 def _drop(calls: Iterable[Awaitable[Any]], rest: Iterator[tuple[int, Awaitable[Any]]]) -> None:
-    """Close what was made and never started. A generator itself is closed: asked, it would make new ones."""
+    """Close what was made and never started. What makes the calls one by one is not asked for more of them."""
     if inspect.isgenerator(calls):
         calls.close()
-        return
-    for _, call in rest:
-        if inspect.iscoroutine(call):
-            call.close()
+    elif isinstance(calls, Collection):
+        for _, call in rest:
+            if inspect.iscoroutine(call):
+                call.close()

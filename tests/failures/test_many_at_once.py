@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import resource
 
@@ -43,6 +44,24 @@ async def test_row_15_the_first_error_of_a_gather_ends_the_others(clock):
             await novita.gather([call(number) for number in range(10)], limit=5)  # ten coroutines, all made before
         await clock.sleep(100)
     assert ended == [0, 1, 2]
+
+
+async def test_a_gather_asks_for_no_more_calls_after_an_error_and_starts_no_idle_workers(clock):
+    async def call(number):
+        nonlocal most
+        most = max(most, len(asyncio.all_tasks()))
+        if number == 2:
+            raise ServerError("two", status=500)
+
+    most = 0
+    endless = itertools.count()
+    async with connected(Server(clock, completion()), clock) as novita:
+        with pytest.raises(ServerError):
+            await novita.gather(map(call, endless), limit=2)
+        assert next(endless) <= 4
+        most = 0
+        await novita.gather([call(0), call(1)], limit=1_000_000)
+        assert most <= 3
 
 
 async def test_a_gather_may_collect_its_errors(clock):
