@@ -176,7 +176,8 @@ class Runtime:
         common = self._headers.get(kind)
         if common is None:
             common = self._headers[kind] = self._common_headers(*kind)
-        return {**common, **call.headers} if call.headers else common
+        # Middleware may write into them, and must not write into those of other calls.
+        return {**common, **call.headers} if call.headers or self._middleware else common
 
     def _common_headers(self, auth: str, has_json: bool) -> dict[str, str]:
         headers = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import anyio
 import pytest
@@ -276,3 +277,15 @@ def test_row_20_a_wait_that_is_cancelled_by_ctrl_c_leaves_nothing_running():
 
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(main())
+
+
+async def test_row_20_a_call_that_blocks_the_loop_fails_the_test_that_makes_it(clock):
+    """What `tests/conftest.py` holds over the whole suite, seen at work: the handler runs below the package."""
+
+    async def server(request):
+        time.sleep(0.001)  # noqa: ASYNC251 - that is the point
+        return completion()
+
+    async with connected(server, clock) as novita:
+        with pytest.raises(NovitaError, match=r"Blocking call to time\.sleep"):
+            await novita.chat.completions.create(**ASK)

@@ -52,6 +52,19 @@ async def test_middleware_may_answer_by_itself_and_may_fail(clock):
     assert server.requests == []
 
 
+async def test_what_middleware_writes_into_headers_stays_with_its_call(clock):
+    async def careless(request, send):
+        if len(server.requests) == 0:
+            request.headers["x-trace"] = "of the first call"
+        return await send(request)
+
+    server = Server(clock, completion())
+    async with connected(server, clock, middleware=[careless]) as novita:
+        for _ in range(2):
+            await novita.chat.completions.create(**ASK)
+    assert [request.headers.get("x-trace") for request in server.requests] == ["of the first call", None]
+
+
 async def test_a_middleware_that_is_slow_is_under_the_limits_of_the_call(clock):
     async def slow(request, send):
         await clock.sleep(3600)
