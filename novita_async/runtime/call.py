@@ -426,7 +426,8 @@ class Attempts:
         if self.number > 1:
             error.add_note(f"after {self.number} attempts")
         if self.call.replay is Replay.SUBMITS and isinstance(error, ConnectionLost):
-            return OutcomeUnknown(f"{error}; the submit was sent, so it may have started. It was not sent again")
+            again = "" if self._runtime.settings.retry.resubmit else ". It was not sent again"
+            return OutcomeUnknown(f"{error}; the submit was sent, so it may have started{again}")
         return error
 
 

@@ -88,6 +88,16 @@ async def test_resubmit_repeats_it(sim, submit, path):
 
 
 @SUBMITS
+async def test_resubmit_that_is_in_vain_does_not_say_that_it_was_sent_once(sim, submit, path):
+    sim.fault("POST", path, Drop.before_headers(), times=3)
+    async with inside(sim, retry=RetryPolicy(resubmit=True)) as novita:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await submit(novita)
+        assert "again" not in str(unknown.value)
+    assert sent(sim, path) == 3
+
+
+@SUBMITS
 @pytest.mark.parametrize("fault", [Refuse.with_status(429), Refuse.with_status(503)])
 async def test_a_submit_that_surely_started_nothing_is_repeated(sim, submit, path, fault):
     sim.fault("POST", path, fault, times=2)
