@@ -236,11 +236,12 @@ class EventStream(Generic[T]):
         if self._waiting_since is None:  # the caller is busy with an event, not us with the network
             self._arm(limit)
             return
-        waited = self._clock.monotonic() - self._waiting_since
-        if waited >= limit:
+        # Two moments, because their difference can be told by the clock; that of two durations may be too small for it.
+        now, due = self._clock.monotonic(), self._waiting_since + limit
+        if now >= due:
             self._response.body.abort(StreamStalled(self._name, limit))
         else:
-            self._arm(limit - waited)
+            self._arm(due - now)
 
     # --------------------------------------------------------------------------------------------- end
 

@@ -117,6 +117,16 @@ async def test_a_stall_after_the_caller_took_its_time_is_still_noticed(opened, s
         assert 11 <= clock.monotonic() <= 15  # the one timer of a stream may have looked while the caller was away
 
 
+async def test_a_stall_is_noticed_whatever_time_it_is(opened, script, clock):
+    """Rounding: 30.1 + 60 is not always 60 after 30.1, and a timer for the rest may be due at once, for ever."""
+    for number in range(200):
+        await clock.sleep(number / 7)
+        async with opened(script(chunk("one"), 1e6), timeouts=Timeouts(idle=60, first_event=60)) as stream:
+            await anext(stream)
+            with pytest.raises(StreamStalled):
+                await anext(stream)
+
+
 async def test_no_limits_wait_for_ever(opened, script, clock):
     async with opened(script(1e6, chunk("one"), 1e6, END), timeouts=Timeouts(first_event=None, idle=None)) as stream:
         assert (await texts(stream))[0] == "one"
