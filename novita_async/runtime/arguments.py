@@ -50,7 +50,7 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def json_body(value: dict[str, Any]) -> bytes:
+def json_body(value: Mapping[str, Any]) -> bytes:
     """The body of a request, or the refusal of one that JSON cannot carry."""
     try:
         return encode(value)

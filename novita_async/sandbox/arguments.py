@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from ..errors import ValidationError
 from ..runtime.arguments import check_timeout
-from ..wire.json import encode
 
-__all__ = ["check_path", "check_strings", "check_user", "encoded", "is_host", "is_id", "to_json", "whole_seconds"]
+__all__ = ["check_path", "check_strings", "check_user", "encoded", "is_host", "is_id", "whole_seconds"]
 
 _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(rf"{_ID.pattern}(?:\.{_ID.pattern})*(?::[0-9]{{1,5}})?")
@@ -89,11 +88,3 @@ def encoded(name: str, data: str | bytes | bytearray | memoryview) -> bytes:
         return data.encode()
     except UnicodeEncodeError as error:
         raise ValidationError(f"{name} cannot be written as UTF-8: {error}") from None
-
-
-def to_json(value: Any) -> bytes:
-    """A request's message as JSON."""
-    try:
-        return encode(value)
-    except (TypeError, ValueError) as error:
-        raise ValidationError(f"the request cannot be written as JSON: {error}") from error

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from ..errors import APIError, CommandTimeout, NotFound, NovitaError, ServerError, StreamCut, ValidationError
-from ..runtime.arguments import check_timeout, given
+from ..runtime.arguments import check_timeout, given, json_body
 from ..runtime.call import Attempts
 from ..runtime.clock import uninterrupted
 from ..runtime.retry import Replay
 from ..runtime.undo import or_undo
 from ..wire.connect import envelope
-from .arguments import check_path, check_strings, check_user, encoded, to_json
+from .arguments import check_path, check_strings, check_user, encoded
 from .command import LATE, Command
 from .envd import ConnectReader
 from .output import CommandResult, Message
@@ -145,7 +145,7 @@ class Commands:
         )
         data = None if stdin is None or isinstance(stdin, bool) else encoded("stdin", stdin)
         opened = data is not None or bool(stdin)
-        body = envelope(to_json({"process": process, "stdin": opened}))
+        body = envelope(json_body({"process": process, "stdin": opened}))
         command = await self._start(body, user=check_user(user), timeout=check_timeout(timeout), stdin=opened)
         if background:
             return command

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..errors import NotFound, ValidationError
-from ..runtime.arguments import call_headers, check_timeout
+from ..runtime.arguments import call_headers, check_timeout, json_body
 from ..runtime.call import Auth, Call
 from ..runtime.retry import Replay
 from ..wire.json import Object
-from .arguments import is_id, to_json
+from .arguments import is_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,7 @@ class Control:
         return Call(
             method=method,
             url=f"{self.runtime.settings.api_url}{path}",
-            body=None if body is None else to_json(body),
+            body=None if body is None else json_body(body),
             headers=call_headers(headers),
             auth=Auth.KEY,
             replay=replay,

@@ -11,12 +11,12 @@ import weakref
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..errors import APIError, CallTimeout, NovitaError, ProtocolError, SandboxEnded, StreamCut, TransportError
+from ..runtime.arguments import json_body
 from ..runtime.call import Auth, Call
 from ..runtime.retry import Replay
 from ..runtime.streams import EventStream
 from ..wire.connect import END_STREAM, ConnectDecoder
 from ..wire.json import decode
-from .arguments import to_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
@@ -138,7 +138,7 @@ class Envd:
             self.call(
                 "POST",
                 f"/{method}",
-                body=to_json(message),
+                body=json_body(message),
                 headers=headers,
                 user=user,
                 replay=replay,
