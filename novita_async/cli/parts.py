@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import anyio
 
+from ..runtime.clock import uninterrupted
 from .process import CannotGoOn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine
     from pathlib import Path
 
     from ..client import AsyncNovita
@@ -71,10 +72,10 @@ class Ledger:
 
     @asynccontextmanager
     async def hold(
-        self, kind: str, making: Coroutine[Any, Any, Held], end: Callable[[Held], Awaitable[object]]
+        self, kind: str, making: Coroutine[Any, Any, Held], end: Callable[[Held], Coroutine[Any, Any, object]]
     ) -> AsyncGenerator[Held]:
-        """Make something and end it on every way out, a cancellation while it is being made among them: an order that
-        has left is carried out, whether anybody waits for its answer or not."""
+        """Make something and end it on every way out, a cancellation while it is being made or ended among them: an
+        order that has left is carried out, whether anybody waits for its answer or not."""
         order = asyncio.ensure_future(making)
         name = f"{kind} that was ordered"
         self.there[name] = None
@@ -87,9 +88,12 @@ class Ledger:
                 del self.there[name]
             name = f"{kind} {thing.id}"
             self.there[name] = None
-            await end(thing)
-            del self.there[name]
-            self.gone.append(name)
+            await uninterrupted(self._end(name, end(thing)))
+
+    async def _end(self, name: str, ending: Coroutine[Any, Any, object]) -> None:
+        await ending
+        del self.there[name]
+        self.gone.append(name)
 
 
 class Parts:

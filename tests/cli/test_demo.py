@@ -15,8 +15,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers import turns
 from running import QUICK, Running, running
 
+from novita_async.cli.parts import Ledger
 from novita_async.simulator import Hang, Outcome, Refuse, Slow
 
 if TYPE_CHECKING:
@@ -251,6 +253,35 @@ async def test_ctrl_c_at_other_moments_leaves_nothing_running(
         words = await stopped(command, signal.SIGINT, signal.SIGINT, signal.SIGTERM)
     check_gone(sim, words)
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
+
+
+class Thing:
+    id = "1"
+
+
+async def test_an_end_that_is_under_way_when_the_wish_to_end_comes_is_carried_through() -> None:
+    ledger, ending, ended = Ledger(), asyncio.Event(), asyncio.Event()
+
+    async def make() -> Thing:
+        return Thing()
+
+    async def end(thing: Thing) -> None:
+        ending.set()
+        await ended.wait()
+
+    async def work() -> None:
+        async with ledger.hold("sandbox", make(), end):
+            pass
+
+    task = asyncio.create_task(work())
+    await ending.wait()
+    task.cancel()
+    await turns()
+    assert list(ledger.there) == ["sandbox 1"]
+    ended.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (ledger.there, ledger.gone) == ({}, ["sandbox 1"])
 
 
 async def test_what_cannot_be_ended_in_time_is_named(
