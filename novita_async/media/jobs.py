@@ -42,6 +42,7 @@ class MediaJobs:
     def __init__(self, runtime: Runtime, tasks: TaskSet) -> None:
         self._runtime = runtime
         self._tasks = tasks
+        self._read = task_reader(runtime)
 
     async def _submit(
         self,
@@ -56,7 +57,7 @@ class MediaJobs:
         if entry.answers == "now":
             raise ValidationError(f"{model} answers at once and has no task: use run()")
         call = self._call(entry, params, extra_body, extra_headers, timeout)
-        return await self._tasks.submit(call, _Submitted, _task_id, kind="media", read=task_reader(self._runtime))
+        return await self._tasks.submit(call, _Submitted, _task_id, kind="media", read=self._read)
 
     async def _run(
         self,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import ValidationError
-from ..runtime.arguments import check_keywords, json_body
+from ..runtime.arguments import check_keywords, given, json_body
 
 __all__ = ["MODELS", "FluxSchnellParams", "KlingT2VParams", "Model", "Txt2ImgParams", "build_body"]
 
@@ -199,7 +199,7 @@ def build_body(model: Model, params: dict[str, Any], extra_body: dict[str, Any] 
             problems.append(f"{name}: {error}")
     if problems:
         raise ValidationError(*(f"{model.name}: {problem}" for problem in problems))
-    body = {name: value for name, value in params.items() if value is not None}
+    body = given(**params)
     if model.layout == "wrapped":
         extra = body.pop("extra", None)
         body = {"extra": extra, "request": body} if extra else {"request": body}

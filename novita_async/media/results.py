@@ -180,8 +180,9 @@ def media_result(runtime: Runtime, answer: Answer) -> MediaResult:
     for name in ("images", "videos", "audios"):
         if getattr(result, name) is None:
             setattr(result, name, [])
+    downloader = Downloader(runtime)
     for output in result.outputs:
-        vars(output)["_home"] = Downloader(runtime)
+        vars(output)["_home"] = downloader
     return result
 
 

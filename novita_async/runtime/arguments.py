@@ -60,5 +60,5 @@ def json_body(value: Mapping[str, Any]) -> bytes:
 
 def with_query(url: str, **values: Any) -> str:
     """A URL with those query parameters that were given."""
-    query = urlencode({name: value for name, value in values.items() if value is not None}, doseq=True)
+    query = urlencode(given(**values), doseq=True)
     return f"{url}?{query}" if query else url

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from .call import Attempts, Runtime
     from .clock import TimerHandle
 
-__all__ = ["BytesReader", "EventStream", "Reader"]
+__all__ = ["LINGER", "BytesReader", "EventStream", "Reader"]
 
 T = TypeVar("T")
 
-# A server ends its body right behind the end marker. Waiting this long for it saves the next call a new connection.
-_LINGER = 0.05
+#: Seconds. A server ends its body right behind the end marker: waiting so long saves the next call a new connection.
+LINGER = 0.05
 
 
 class Reader(Protocol[T]):
@@ -271,7 +271,7 @@ class EventStream(Generic[T]):
         with anyio.CancelScope(shield=True):
             try:
                 if drained:
-                    async with self._clock.timeout(_LINGER):
+                    async with self._clock.timeout(LINGER):
                         await body.read()
             except (NovitaError, TimeoutError):
                 pass  # the events are all there: how the body ends is of no interest

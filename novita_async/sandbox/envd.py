@@ -14,7 +14,7 @@ from ..errors import APIError, CallTimeout, NovitaError, ProtocolError, SandboxE
 from ..runtime.arguments import json_body
 from ..runtime.call import Auth, Call
 from ..runtime.retry import Replay
-from ..runtime.streams import EventStream
+from ..runtime.streams import LINGER, EventStream
 from ..wire.connect import END_STREAM, ConnectDecoder
 from ..wire.json import decode
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["PORT", "ConnectReader", "Envd", "SandboxStream"]
 
 PORT = 49983
-
-_LINGER = 0.05  # seconds
 
 T = TypeVar("T")
 
@@ -237,7 +235,7 @@ class SandboxStream(Generic[T]):
         """Close a stream of which everything that counts is there. Its own end is due right now, and taking it saves
         the next call a new connection."""
         try:
-            async with self._envd.runtime.clock.timeout(_LINGER):
+            async with self._envd.runtime.clock.timeout(LINGER):
                 await anext(self._events, None)
         except (NovitaError, TimeoutError):
             pass  # how it ends is of no interest
