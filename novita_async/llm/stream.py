@@ -44,26 +44,30 @@ class ChatReader:
         self._events = SSEDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)
         self._finished = False
 
-    def feed(self, chunk: bytes, out: list[ChatCompletionChunk]) -> None:
+    def feed(self, chunk: bytes, out: list[bytes]) -> None:
         for event in self._events.feed(chunk):
-            data = event.data
-            if data == b"[DONE]":
+            if event.data == b"[DONE]":
                 self.done = True
                 return
-            try:
-                value = self._decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                value = self._explain(data)
-            remember(value, data)
-            for part in value.choices:
-                if part.finish_reason is not None:
-                    self._finished = True
-            out.append(value)
+            out.append(event.data)
 
-    def close(self, out: list[ChatCompletionChunk]) -> None:
+    def close(self, out: list[bytes]) -> None:
         self.feed(b"\n\n", out)  # an event whose blank line was cut off is still an event
+        for event in out:
+            self.decode(event)
         if not self.done and not self._finished:
             raise StreamCut("the stream ended without an end marker and without a finish reason")
+
+    def decode(self, event: bytes) -> ChatCompletionChunk:
+        try:
+            value = self._decode(event)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            value = self._explain(event)
+        remember(value, event)
+        for part in value.choices:
+            if part.finish_reason is not None:
+                self._finished = True
+        return value
 
     def is_content(self, value: ChatCompletionChunk) -> bool:
         return any(

@@ -7,6 +7,7 @@ One timer watches a stream for its whole life, whatever the number of chunks: no
 from __future__ import annotations
 
 import asyncio
+import functools
 import warnings
 import weakref
 from collections import deque
@@ -34,7 +35,9 @@ LINGER = 0.05
 
 
 class Reader(Protocol[T]):
-    """What turns the bytes of one product's stream into values. Pure; a repeated attempt gets a fresh one.
+    """What turns the bytes of one product's stream into values, in two steps: bytes are cut into events as they come,
+    and an event is decoded when the caller takes it, so that a chunk of many does not make many objects at once, nor
+    the first of them wait for the last. Pure; a repeated attempt gets a fresh one.
 
     Attributes:
         done: the stream's own end marker has come.
@@ -42,12 +45,17 @@ class Reader(Protocol[T]):
 
     done: bool
 
-    def feed(self, chunk: bytes, out: list[T]) -> None:
-        """Append the values that these bytes complete. An error is raised after the values before it were appended."""
+    def feed(self, chunk: bytes, out: list[bytes]) -> None:
+        """Append the events that these bytes complete. An error is raised after the events before it were appended."""
         ...
 
-    def close(self, out: list[T]) -> None:
-        """Take the end of the body; raise `StreamCut` when it came too early."""
+    def close(self, out: list[bytes]) -> None:
+        """Take the end of the body, all events before it having been decoded; raise `StreamCut` when it came too
+        early."""
+        ...
+
+    def decode(self, event: bytes) -> T:
+        """The value of an event. Raises what the event says, or that it cannot be understood."""
         ...
 
     def is_content(self, value: T) -> bool:
@@ -74,6 +82,9 @@ class BytesReader:
         self.done = True
         if self.length is not None and self.received != self.length:
             raise StreamCut(f"the body ended after {self.received} of {self.length} bytes")
+
+    def decode(self, event: bytes) -> bytes:
+        return event
 
     def is_content(self, value: bytes) -> bool:
         return True
@@ -111,8 +122,8 @@ class EventStream(Generic[T]):
         self._reader = make_reader(response)
         self._limits = {"first_event": first_event, "idle": idle}
         self._name = "first_event"
-        self._ready: deque[T] = deque()
-        self._held: list[T] = []
+        self._ready: deque[bytes] = deque()
+        self._held: list[bytes] = []
         self._error: NovitaError | None = None
         self._started = False
         self._ended = False
@@ -138,13 +149,17 @@ class EventStream(Generic[T]):
     async def __anext__(self) -> T:
         if not self._ready:
             await self._fill()
-            if not self._ready:
-                await self.aclose()  # may be cancelled: the error is for the next read then
-                error, self._error = self._error, None
-                if error is not None:
-                    raise error
-                raise StopAsyncIteration
-        return self._ready.popleft()
+        if self._ready:
+            try:
+                return self._reader.decode(self._ready.popleft())
+            except NovitaError as error:
+                self._error = error
+                self._ready.clear()
+        await self.aclose()  # may be cancelled: the error is for the next read then
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        raise StopAsyncIteration
 
     async def _fill(self) -> None:
         """Read until there is something to hand out, the stream has ended or an error is due."""
@@ -154,7 +169,7 @@ class EventStream(Generic[T]):
                     self._waiting_since = self._clock.monotonic()
                 if self._watch is None:
                     self._arm(self._limits[self._name])
-                out: list[T] = []
+                out: list[bytes] = []
                 try:
                     chunk = await self._response.body.read()
                     if chunk:
@@ -177,11 +192,16 @@ class EventStream(Generic[T]):
         finally:
             self._waiting_since = None
 
-    def _begin(self, values: list[T]) -> None:
+    def _begin(self, events: list[bytes]) -> None:
         """Hold back what comes before the first content, so that a repeat starts from nothing."""
-        self._held += values
-        if any(map(self._reader.is_content, values)):
-            self._started = True
+        for event in events:
+            try:
+                self._started = self._started or self._reader.is_content(self._reader.decode(event))
+            except NovitaError as error:
+                self._error = error
+                return
+            self._held.append(event)
+        if self._started:
             self._ready += self._held
             self._held.clear()
 
@@ -225,10 +245,11 @@ class EventStream(Generic[T]):
 
     def _arm(self, seconds: float | None) -> None:
         if seconds is not None:
-            look = weakref.WeakMethod(self._look)  # or the timer would keep a dropped stream alive, and its slot taken
-            self._watch = self._clock.call_later(seconds, lambda: (found := look()) and found())
+            # Weak, or the timer would keep a dropped stream alive, and its slot taken.
+            self._watch = self._clock.call_later(seconds, functools.partial(_look_at, weakref.ref(self)))
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """See whether the limit that counts has passed: what the timer does."""
         self._watch = None
         limit = self._limits[self._name]
         if self._closed or limit is None:
@@ -296,3 +317,9 @@ class EventStream(Generic[T]):
             here = False
         if here:  # a plain synchronous close on its own loop: the slot and the socket are not lost
             self.abort(ClientClosed("the stream was dropped"))
+
+
+def _look_at(stream: weakref.ref[EventStream[Any]]) -> None:
+    found = stream()
+    if found is not None:
+        found.look()

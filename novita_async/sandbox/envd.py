@@ -271,7 +271,7 @@ class ConnectReader(Generic[T]):
         self._decoder = runtime.decoders(type_)
         self._envelopes = ConnectDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)
 
-    def feed(self, chunk: bytes, out: list[T]) -> None:
+    def feed(self, chunk: bytes, out: list[bytes]) -> None:
         for envelope in self._envelopes.feed(chunk):
             if envelope.flags & END_STREAM:
                 self.done = True
@@ -279,15 +279,18 @@ class ConnectReader(Generic[T]):
                 if refusal is not None:
                     raise refusal
                 return
-            out.append(decode(self._decoder, envelope.payload))
+            out.append(envelope.payload)
 
-    def close(self, out: list[T]) -> None:
+    def close(self, out: list[bytes]) -> None:
         try:
             self._envelopes.close()
         except ProtocolError as error:
             raise StreamCut(str(error)) from error
         if not self.done:
             raise StreamCut("the stream ended without its end message")
+
+    def decode(self, event: bytes) -> T:
+        return decode(self._decoder, event)
 
     def is_content(self, value: T) -> bool:
         return True  # whatever comes proves that the call has begun

@@ -105,14 +105,15 @@ class SSEDecoder:
         """Take the events that lie whole in a chunk, as nearly all do: one `data: ` line and a blank line."""
         if len(chunk) > self._max:
             return chunk
-        blocks = chunk.split(b"\n\n")
-        rest = blocks.pop()
-        for number, block in enumerate(blocks):
-            if block[:6] != b"data: " or b"\n" in block:
-                blocks.append(rest)
-                return b"\n\n".join(blocks[number:])
-            events.append(ServerSentEvent(block[6:]))
-        return rest
+        # Splitting at single line ends is the quickest search there is. It gives a line, a blank one, a line, ...
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        each = iter(lines)
+        for line, blank in zip(each, each, strict=False):
+            if blank or line[:6] != b"data: ":
+                break
+            events.append(ServerSentEvent(line[6:]))
+        return b"\n".join([*lines[2 * len(events) :], rest])
 
     def _field(self, line: bytes) -> None:
         name, colon, value = line.partition(b":")
