@@ -10,11 +10,11 @@ import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from .config import Limits, RetryPolicy, Settings, Timeouts, load_settings
+from .config import Limits, RetryPolicy, Settings, Timeouts, adjusted, load_settings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from .gpu import GPU
@@ -58,6 +58,8 @@ class AsyncNovita:
         middleware: wrapped around the transport, the first one outermost; see `log_requests`.
         journal: path of a file that remembers submitted tasks across crashes; see `tasks.resume`. None keeps none.
         clock: source of time, for tests.
+        timeout: seconds for a whole call; short for `Timeouts(total=...)`, as the `openai` package has it.
+        max_retries: attempts after the first; short for `RetryPolicy(attempts=...)`.
 
     Raises:
         ConfigError: a setting cannot work. The message names the argument or the variable.
@@ -90,9 +92,11 @@ class AsyncNovita:
         middleware: Sequence[Middleware] = (),
         journal: str | os.PathLike[str] | None = None,
         clock: Clock | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
     ) -> None:
         self._runtime: Runtime | None = None  # what the finalizer looks at, should a setting be refused below
-        self.settings: Settings = load_settings(
+        settings = load_settings(
             api_key=api_key,
             base_url=base_url,
             llm_base_url=llm_base_url,
@@ -105,6 +109,7 @@ class AsyncNovita:
             limits=limits,
             retry=retry,
         )
+        self.settings: Settings = adjusted(settings, timeout, max_retries)
         self._given_transport = transport
         self._middleware = tuple(middleware)
         self._decide = decide
@@ -176,6 +181,28 @@ class AsyncNovita:
             )
         return self._tasks
 
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
+    ) -> AsyncNovita:
+        """The same client under other settings: connections, gates, tasks and counters are shared, and closing one
+        closes both. Cheap enough to be made for one call.
+
+        Args:
+            timeout: seconds for a whole call, `Timeouts.total`; unchanged when None.
+            max_retries: attempts after the first, `RetryPolicy.attempts` less one; unchanged when None.
+            default_headers: headers of every call.
+
+        Example:
+            answer = await novita.with_options(timeout=5, max_retries=0).chat.completions.create(...)
+        """
+        from .runtime.arguments import call_headers
+
+        return _View(self, adjusted(self.settings, timeout, max_retries), call_headers(default_headers))
+
     async def gather(self, calls: Iterable[Awaitable[T]], *, limit: int, return_exceptions: bool = False) -> list[T]:
         """Run many calls, `limit` at a time, and give their results in order.
 
@@ -200,8 +227,8 @@ class AsyncNovita:
             return {}
         runtime = self._runtime
         return {
-            "requests": runtime.sent,
-            "retries": runtime.retried,
+            "requests": runtime.life.sent,
+            "retries": runtime.life.retried,
             "open_requests": runtime.slots.slots - runtime.slots.free,
             "open_streams": len(runtime.open),
             "queued": runtime.queued,
@@ -274,6 +301,34 @@ class AsyncNovita:
         from .media.results import task_reader
 
         return task_reader(self._core())
+
+
+class _View(AsyncNovita):
+    """What `with_options` gives: another client's everything, under settings of its own."""
+
+    def __init__(self, parent: AsyncNovita, settings: Settings, headers: Mapping[str, str]) -> None:
+        self._parent = parent
+        self.settings = settings
+        self._view = parent._core().view(settings, headers)
+
+    @property
+    def tasks(self) -> TaskSet:
+        return self._parent.tasks
+
+    def stats(self) -> dict[str, int]:
+        return self._parent.stats()
+
+    async def aclose(self) -> None:
+        await self._parent.aclose()
+
+    def _core(self) -> Runtime:
+        return self._view
+
+    def __repr__(self) -> str:
+        return f"<a view of {self._parent!r}>"
+
+    def __del__(self, _warn: Any = None) -> None:
+        """Nothing is its own."""
 
 
 def run(main: Callable[[AsyncNovita], Coroutine[Any, Any, T]], **settings: Any) -> T:

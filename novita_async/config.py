@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
-__all__ = ["Limits", "RetryPolicy", "Settings", "Timeouts", "load_settings"]
+__all__ = ["Limits", "RetryPolicy", "Settings", "Timeouts", "adjusted", "load_settings"]
 
 _TEXTS = ("api_key", "base_url", "llm_base_url", "api_url", "sandbox_url", "domain", "endpoint_base_url")
 
@@ -190,6 +190,17 @@ def load_settings(
         llm_base_url=settings.llm_base_url or f"{settings.base_url}/openai/v1",
         api_url=settings.api_url or f"https://api.{settings.domain}",
     )
+
+
+def adjusted(settings: Settings, timeout: float | None, max_retries: int | None) -> Settings:
+    """The settings with another limit for whole calls and another number of retries, each where it is given."""
+    if timeout is not None:
+        settings = replace(settings, timeouts=replace(settings.timeouts, total=timeout))
+    if max_retries is not None:
+        if isinstance(max_retries, bool) or max_retries < 0:
+            raise ConfigError(f"max_retries must be 0 or more, got {max_retries!r}")
+        settings = replace(settings, retry=replace(settings.retry, attempts=max_retries + 1))
+    return settings
 
 
 def check_seconds(name: str, value: object) -> None:

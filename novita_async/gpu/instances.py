@@ -9,7 +9,8 @@ import msgspec
 
 from ..errors import NotFound, ProtocolError, ValidationError
 from ..runtime.arguments import call_headers, check_timeout, given, json_body, with_query
-from ..runtime.call import Attempts, Call, read_answer
+from ..runtime.attempts import Attempts
+from ..runtime.call import Call, read_answer
 from ..runtime.pages import Pages, numbered
 from ..runtime.retry import Replay
 from ..runtime.task import Reading, Task

@@ -2,7 +2,16 @@
 
 from .accumulate import ChatAccumulator
 from .chat import Chat, ChatParams, Completions
-from .stream import ChatEvent, ChatStream, CompletionDone, ReasoningDelta, TextDelta, ToolCallFragment, UsageReport
+from .stream import (
+    ChatEvent,
+    ChatStream,
+    CompletionDone,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallFragment,
+    UsageReport,
+)
 from .types import ChatCompletion, ChatCompletionChunk, Message, Usage
 
 __all__ = [
@@ -17,6 +26,7 @@ __all__ = [
     "Completions",
     "Message",
     "ReasoningDelta",
+    "RefusalDelta",
     "TextDelta",
     "ToolCallFragment",
     "Usage",

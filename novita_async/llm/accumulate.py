@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .types import (
     ChatCompletion,
     Choice,
     Delta,
     FunctionCall,
+    Logprobs,
     Message,
     ReasoningDetail,
     ToolCall,
 )
 
 if TYPE_CHECKING:
-    from .types import ChatCompletionChunk, ChunkChoice, ToolCallDelta, Usage
+    from .types import ChatCompletionChunk, ChunkChoice, TokenLogprob, ToolCallDelta, Usage
 
 __all__ = ["ChatAccumulator", "reasoning_text"]
 
@@ -77,7 +78,7 @@ class _Choice:
         self.details: list[ReasoningDetail] = []
         self.refusal: list[str] = []
         self.tools: dict[int, _Tool] = {}
-        self.logprobs: list[Any] = []
+        self.logprobs: list[TokenLogprob] = []
         self.finish_reason: str | None = None
 
     def add(self, part: ChunkChoice) -> None:
@@ -98,7 +99,7 @@ class _Choice:
                 tool = self.tools[call.index] = _Tool()
             tool.add(call)
         if part.logprobs:
-            self.logprobs += part.logprobs.get("content") or []
+            self.logprobs += part.logprobs.content or []
         if part.finish_reason is not None:
             self.finish_reason = part.finish_reason
 
@@ -124,7 +125,7 @@ class _Choice:
             tool_calls=[self.tools[index].build(index) for index in sorted(self.tools)] or None,
             refusal="".join(self.refusal) or None,
         )
-        logprobs = {"content": list(self.logprobs)} if self.logprobs else None
+        logprobs = Logprobs(content=list(self.logprobs)) if self.logprobs else None
         return Choice(index=self.index, message=message, finish_reason=self.finish_reason, logprobs=logprobs)
 
 

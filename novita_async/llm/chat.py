@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast, overload
 
 from ..errors import ValidationError
-from ..runtime.arguments import call_headers, check_keywords, check_timeout, json_body
-from ..runtime.call import Attempts, Call
+from ..runtime.arguments import check_keywords
 from ..runtime.retry import Replay
-from ..runtime.streams import EventStream
-from .stream import ChatReader, ChatStream
+from .endpoint import Endpoint, as_raw, raw_twin, require_model
+from .reader import ChatReader
+from .stream import ChatStream
 from .types import ChatCompletion, ChatCompletionChunk, Message
 
 if TYPE_CHECKING:
-    from ..runtime.call import Runtime
+    from ..runtime.call import Call, Runtime
+    from ..runtime.streams import EventStream
     from ..transport.protocol import Response
     from .types import MessageParam
 
@@ -89,12 +91,13 @@ class Chat:
         self.completions = Completions(runtime)
 
 
-class Completions:
+class Completions(Endpoint):
     """`novita.chat.completions`."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._url = f"{runtime.settings.llm_base_url}/chat/completions"
+    @cached_property
+    def with_raw_response(self) -> RawCompletions:
+        """The same calls, giving a `RawResponse`: status, headers, body, and `parse()` for the rest."""
+        return RawCompletions(self)
 
     @overload
     async def create(
@@ -105,6 +108,7 @@ class Completions:
         stream: Literal[False] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         **params: Unpack[ChatParams],
     ) -> ChatCompletion: ...
@@ -117,6 +121,7 @@ class Completions:
         stream: Literal[True],
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         **params: Unpack[ChatParams],
     ) -> EventStream[ChatCompletionChunk]: ...
@@ -128,6 +133,7 @@ class Completions:
         stream: bool | None = None,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         **params: Unpack[ChatParams],
     ) -> ChatCompletion | EventStream[ChatCompletionChunk]:
@@ -139,6 +145,7 @@ class Completions:
             stream: give chunks as they come, instead of the whole answer at its end.
             extra_body: fields for the body that the SDK does not know; they win over known ones.
             extra_headers: headers for this call.
+            extra_query: query parameters for this call.
             timeout: the whole call in seconds, retries and waits included. For a stream: until its headers are there;
                 then `Timeouts.first_event` and `idle` hold.
             params: see `ChatParams`.
@@ -154,10 +161,10 @@ class Completions:
 
         Contract: llm.md sections 3 to 7; POST /openai/v1/chat/completions.
         """
-        call = self._call(model, messages, bool(stream), extra_body, extra_headers, timeout, params)
+        call = self._chat(model, messages, bool(stream), extra_body, extra_headers, extra_query, timeout, params)
         if stream:
-            return await self._open(call)
-        return await self._runtime.fetch(call, ChatCompletion)
+            return await self._stream(call, self._reader)
+        return await self._fetch(call, ChatCompletion)
 
     def stream(
         self,
@@ -166,6 +173,7 @@ class Completions:
         messages: Sequence[MessageParam],
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         **params: Unpack[ChatParams],
     ) -> ChatStream:
@@ -177,56 +185,45 @@ class Completions:
         Contract: llm.md sections 5 and 6.
         """
         params.setdefault("stream_options", {"include_usage": True})
-        call = self._call(model, messages, True, extra_body, extra_headers, timeout, params)
-        return ChatStream(lambda: self._open(call))
+        call = self._chat(model, messages, True, extra_body, extra_headers, extra_query, timeout, params)
+        return ChatStream(lambda: self._stream(call, self._reader))
 
-    def _call(
+    def _chat(
         self,
         model: str,
         messages: Sequence[MessageParam],
         stream: bool,
         extra_body: Mapping[str, Any] | None,
         extra_headers: Mapping[str, str] | None,
+        extra_query: Mapping[str, Any] | None,
         timeout: float | None,
         params: ChatParams,
     ) -> Call:
         if not _KNOWN.issuperset(params):
             check_keywords("create()", params, _KNOWN)
         _check_messages(messages)
-        if not model:
-            raise ValidationError("model is empty")
-        body: dict[str, Any] = {"model": model, "messages": messages}
-        for name, value in params.items():
-            if value is not None:
-                body[name] = value
-        if stream:
-            body["stream"] = True
-        if extra_body:
-            body.update(extra_body)
-        data = json_body(body)
-        headers = call_headers(extra_headers)
-        if stream:
-            headers.setdefault("accept", "text/event-stream")
-        return Call(
-            method="POST",
-            url=self._url,
-            body=data,
-            headers=headers,
-            replay=Replay.COSTS,
+        return self._call(
+            "POST",
+            "/chat/completions",
+            {"model": require_model(model), "messages": messages, **params, "stream": stream or None},
             model=model,
-            timeout=check_timeout(timeout),
+            stream=stream,
+            extra_body=extra_body,
+            extra_headers=extra_headers,
+            extra_query=extra_query,
+            timeout=timeout,
+            replay=Replay.COSTS,
         )
 
-    async def _open(self, call: Call) -> EventStream[ChatCompletionChunk]:
-        runtime = self._runtime
-        attempts = Attempts(runtime, call)
-        response = await attempts.open()
+    def _reader(self, response: Response) -> ChatReader:
+        return ChatReader(self._runtime, response)
 
-        def make_reader(response: Response) -> ChatReader:
-            return ChatReader(runtime, response)
 
-        limits = runtime.settings.timeouts
-        return EventStream(runtime, attempts, response, make_reader, first_event=limits.first_event, idle=limits.idle)
+class RawCompletions:
+    """`novita.chat.completions.with_raw_response`."""
+
+    def __init__(self, completions: Completions) -> None:
+        self.create = as_raw(raw_twin(completions).create)
 
 
 def _check_messages(messages: object) -> None:

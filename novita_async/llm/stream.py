@@ -1,4 +1,4 @@
-"""Streamed chat answers: the reader that turns bytes into chunks, and the typed events above it."""
+"""Streamed chat answers as typed events, above the chunks that `reader` cuts out of the bytes."""
 
 from __future__ import annotations
 
@@ -7,80 +7,29 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import msgspec
 
-from ..errors import NovitaError, StreamCut, ValidationError
-from ..wire.json import decode, remember
-from ..wire.sse import SSEDecoder
+from ..errors import NovitaError, ValidationError
+from ..runtime.tee import tee
 from .accumulate import ChatAccumulator, reasoning_text
+from .thinking import ThinkSplitter
 from .types import ChatCompletion, ChatCompletionChunk, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
-    from ..runtime.call import Runtime
     from ..runtime.streams import EventStream
-    from ..transport.protocol import Response
+    from ..runtime.tee import Branch
 
 __all__ = [
     "ChatEvent",
-    "ChatReader",
     "ChatStream",
     "CompletionDone",
     "ReasoningDelta",
+    "RefusalDelta",
     "TextDelta",
     "ToolCallFragment",
     "UsageReport",
 ]
-
-
-class ChatReader:
-    """Server-sent events to chunks (contract/llm.md 5)."""
-
-    def __init__(self, runtime: Runtime, response: Response) -> None:
-        self.done = False
-        self._runtime = runtime
-        self._headers = response.headers
-        self._decode = runtime.decoders(ChatCompletionChunk).decode
-        self._events = SSEDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)
-        self._finished = False
-
-    def feed(self, chunk: bytes, out: list[bytes]) -> None:
-        for event in self._events.feed(chunk):
-            if event.data == b"[DONE]":
-                self.done = True
-                return
-            out.append(event.data)
-
-    def close(self, out: list[bytes]) -> None:
-        self.feed(b"\n\n", out)  # an event whose blank line was cut off is still an event
-        for event in out:
-            self.decode(event)
-        if not self.done and not self._finished:
-            raise StreamCut("the stream ended without an end marker and without a finish reason")
-
-    def decode(self, event: bytes) -> ChatCompletionChunk:
-        try:
-            value = self._decode(event)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            value = self._explain(event)
-        remember(value, event)
-        for part in value.choices:
-            if part.finish_reason is not None:
-                self._finished = True
-        return value
-
-    def is_content(self, value: ChatCompletionChunk) -> bool:
-        return any(
-            part.finish_reason or part.delta.content or part.delta.tool_calls or reasoning_text(part.delta)
-            for part in value.choices
-        )
-
-    def _explain(self, data: bytes) -> ChatCompletionChunk:
-        """An event that is no chunk: an error frame, in one of its shapes, or nonsense."""
-        refusal = self._runtime.embedded(data, self._headers)
-        if refusal is not None:
-            raise refusal
-        return decode(self._runtime.decoders(ChatCompletionChunk), data)  # raises, with the reason in words
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -97,6 +46,14 @@ class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
     text: str
     choice: int = 0
     type: Literal["reasoning"] = "reasoning"
+
+
+class RefusalDelta(msgspec.Struct, frozen=True, gc=False):
+    """A piece of a refusal, which stands in place of an answer."""
+
+    text: str
+    choice: int = 0
+    type: Literal["refusal"] = "refusal"
 
 
 class ToolCallFragment(msgspec.Struct, frozen=True, gc=False):
@@ -124,7 +81,7 @@ class CompletionDone(msgspec.Struct, frozen=True):
     type: Literal["done"] = "done"
 
 
-ChatEvent: TypeAlias = TextDelta | ReasoningDelta | ToolCallFragment | UsageReport | CompletionDone
+ChatEvent: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta | ToolCallFragment | UsageReport | CompletionDone
 
 
 class ChatStream:
@@ -146,6 +103,7 @@ class ChatStream:
         self._chunks: EventStream[ChatCompletionChunk] | None = None
         self._accumulator = ChatAccumulator()
         self._events: deque[ChatEvent] = deque()
+        self._thinking: dict[int, ThinkSplitter] = {}
         self._over = False
 
     async def __aenter__(self) -> Self:
@@ -193,6 +151,16 @@ class ChatStream:
             pass
         return self.completion
 
+    def tee(self, count: int, *, buffer: int | None = 64) -> tuple[Branch[ChatEvent], ...]:
+        """Split the events into `count` async iterators, for readers that run at once: one writes to a socket, one
+        counts, one looks for trouble. Each gets every event; nobody else may iterate the stream from then on.
+
+        Args:
+            count: how many.
+            buffer: events by which one may be ahead of the slowest before it waits; None for any number.
+        """
+        return tee(self, count, buffer=buffer)
+
     async def _advance(self) -> None:
         if self._chunks is None:
             raise ValidationError("the stream is not open: enter it with `async with`")
@@ -200,6 +168,8 @@ class ChatStream:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
             self._over = True
+            for choice, splitter in self._thinking.items():
+                self._content(choice, *splitter.close())
             self._events.append(CompletionDone(self.completion))
             return
         except NovitaError as error:
@@ -213,7 +183,12 @@ class ChatStream:
             if text := reasoning_text(delta):
                 events.append(ReasoningDelta(text, choice))
             if delta.content:
-                events.append(TextDelta(delta.content, choice))
+                splitter = self._thinking.get(choice)
+                if splitter is None:
+                    splitter = self._thinking[choice] = ThinkSplitter()
+                self._content(choice, *splitter.feed(delta.content))
+            if delta.refusal:
+                events.append(RefusalDelta(delta.refusal, choice))
             for call in delta.tool_calls or ():
                 function = call.function
                 events.append(
@@ -227,3 +202,9 @@ class ChatStream:
                 )
         if chunk.usage is not None:
             events.append(UsageReport(chunk.usage))
+
+    def _content(self, choice: int, reasoning: str, answer: str) -> None:
+        if reasoning:
+            self._events.append(ReasoningDelta(reasoning, choice))
+        if answer:
+            self._events.append(TextDelta(answer, choice))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import msgspec
+
 from ..wire.json import Object
+from .thinking import split_thinking
 
 __all__ = [
     "ChatCompletion",
@@ -18,12 +21,15 @@ __all__ = [
     "Delta",
     "FunctionCall",
     "FunctionCallDelta",
+    "Logprobs",
     "Message",
     "MessageParam",
     "PromptTokensDetails",
     "ReasoningDetail",
+    "TokenLogprob",
     "ToolCall",
     "ToolCallDelta",
+    "TopLogprob",
     "Usage",
 ]
 
@@ -80,8 +86,37 @@ class ReasoningDetail(Object, omit_defaults=True):
     index: int | None = None
 
 
+class TopLogprob(Object):
+    """A token that could have stood here."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class TokenLogprob(Object):
+    """A token of the answer, and the most likely ones in its place."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+    top_logprobs: list[TopLogprob] = msgspec.field(default_factory=list)
+
+
+class Logprobs(Object):
+    """Log probabilities of the tokens of an answer, or of a chunk of it."""
+
+    content: list[TokenLogprob] | None = None
+    refusal: list[TokenLogprob] | None = None
+
+
 class Message(Object, omit_defaults=True):
-    """An answer of the model. It may be put into `messages` of the next request as it is."""
+    """An answer of the model. It may be put into `messages` of the next request as it is, reasoning included, which
+    models with interleaved thinking need (contract/llm.md 6).
+
+    Reasoning comes in three shapes: `reasoning_content`, `reasoning_details`, and a block in think tags at the
+    beginning of `content`. They are kept as they came; `reasoning` and `answer` are the same for all of them.
+    """
 
     role: str = ""
     content: str | None = None
@@ -92,6 +127,20 @@ class Message(Object, omit_defaults=True):
     name: str | None = None
     audio: dict[str, Any] | None = None
 
+    @property
+    def reasoning(self) -> str:
+        """What the model thought, whatever shape it came in; "" when it did not, or did not tell."""
+        if self.reasoning_content:
+            return self.reasoning_content
+        if self.reasoning_details:
+            return "".join(detail.text or "" for detail in self.reasoning_details)
+        return split_thinking(self.content or "")[0]
+
+    @property
+    def answer(self) -> str:
+        """The content without reasoning that stands in think tags before it."""
+        return split_thinking(self.content or "")[1]
+
 
 class Choice(Object):
     """One of `n` answers. `finish_reason` is stop, length, tool_calls, content_filter or something newer."""
@@ -99,7 +148,7 @@ class Choice(Object):
     index: int
     message: Message
     finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    logprobs: Logprobs | None = None
 
 
 class ChatCompletion(Object):
@@ -147,7 +196,7 @@ class ChunkChoice(Object):
     index: int
     delta: Delta
     finish_reason: str | None = None
-    logprobs: dict[str, Any] | None = None
+    logprobs: Logprobs | None = None
 
 
 class ChatCompletionChunk(Object):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import APIError, ProtocolError
-from ..runtime.call import Attempts, Auth, Call
+from ..runtime.attempts import Attempts
+from ..runtime.call import Auth, Call
 from ..runtime.clock import uninterrupted
 from ..runtime.streams import BytesReader, EventStream
 

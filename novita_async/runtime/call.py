@@ -1,8 +1,12 @@
-"""The one path of a request: guards, gates, attempt, retry, decode. Every product's every call goes through here."""
+"""The one path of a request: guards, gates, attempt, retry, decode. Every product's every call goes through here.
+
+`attempts` has the loop; here is what a client's calls share.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import weakref
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,33 +16,28 @@ import msgspec
 from .._version import __version__
 from ..errors import (
     APIError,
-    CallTimeout,
     ClientClosed,
-    ConnectionLost,
-    NovitaError,
-    OutcomeUnknown,
     ProtocolError,
-    RateLimited,
     WrongEventLoop,
 )
 from ..transport.middleware import compose
-from ..transport.protocol import Request, Response
 from ..wire.json import Decoders, decode
 from ..wire.problem import embedded_error
-from .bodies import Upload, read_all, read_refusal
+from .attempts import Attempts
+from .bodies import read_all
 from .gate import Gate, Naps, RateGate
-from .retry import RETRYABLE, Replay, default_decision, delays
+from .retry import Replay, default_decision
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from ..config import RetryPolicy, Settings
+    from ..config import Settings
     from ..transport.middleware import Middleware, Send
-    from ..transport.protocol import Transport
+    from ..transport.protocol import Request, Response, Transport
     from .clock import Clock
     from .retry import RetryDecision
 
-__all__ = ["Answer", "Attempts", "Auth", "Call", "Runtime", "read_answer"]
+__all__ = ["Answer", "Auth", "Call", "Runtime", "read_answer"]
 
 T = TypeVar("T")
 
@@ -96,6 +95,20 @@ class Closable(Protocol):
     def abort(self, error: Exception) -> None: ...
 
 
+class _Life:
+    """What changes in the life of a client, held once for all views of its runtime."""
+
+    __slots__ = ("closed", "loop", "retried", "send", "sent", "transport")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.retried = 0
+        self.closed = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.transport: Transport | None = None
+        self.send: Send | None = None
+
+
 class Runtime:
     """What every facade of one client shares: its settings, its clock, its transport, its gates, its loop.
 
@@ -123,16 +136,20 @@ class Runtime:
         self.naps = Naps(clock)
         self.decide = decide
         self.open: weakref.WeakSet[Closable] = weakref.WeakSet()
-        self.sent = 0
-        self.retried = 0
-        self.closed = False
+        self.life = _Life()
         self._make_transport = make_transport
         self._middleware = tuple(middleware)
         self._rates: dict[str, RateGate] = {}
-        self._transport: Transport | None = None
-        self._send: Send | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._own_headers: Mapping[str, str] = {}
         self._headers: dict[tuple[str, bool], dict[str, str]] = {}
+
+    def view(self, settings: Settings, headers: Mapping[str, str]) -> Runtime:
+        """The same runtime under other settings, and with more headers on every call: everything else is shared."""
+        view = copy.copy(self)
+        view.settings = settings
+        view._own_headers = {**self._own_headers, **headers}
+        view._headers = {}
+        return view
 
     # ---------------------------------------------------------------------------------------- guards
 
@@ -143,32 +160,35 @@ class Runtime:
             ClientClosed: after `aclose()`.
             WrongEventLoop: the first call was made on another event loop.
         """
-        if self.closed:
+        life = self.life
+        if life.closed:
             raise ClientClosed("this client is closed: make a new one, they are cheap")
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None:
+        if life.loop is not loop:
+            if life.loop is not None:
                 raise WrongEventLoop(
                     "this client belongs to the event loop of its first call: make one client for each loop "
                     "(inside the function given to asyncio.run, not at module level)"
                 )
-            self._loop = loop
+            life.loop = loop
 
     @property
     def transport(self) -> Transport:
         """The transport, made now if this is the first use."""
-        if self._transport is None:
-            self._transport = self._make_transport()
-        return self._transport
+        life = self.life
+        if life.transport is None:
+            life.transport = self._make_transport()
+        return life.transport
 
     def send(self, request: Request) -> Awaitable[Response]:
         """Send once, through the middleware. No gate, no retry, no limit of time: that is `Attempts`."""
-        if self.closed:
+        life = self.life
+        if life.closed:
             raise ClientClosed("the client was closed")
-        if self._send is None:
-            self._send = compose(self._middleware, self.transport.send)
-        self.sent += 1
-        return self._send(request)
+        if life.send is None:
+            life.send = compose(self._middleware, self.transport.send)
+        life.sent += 1
+        return life.send(request)
 
     def headers(self, call: Call) -> dict[str, str]:
         """The headers of a call: the client's own, the credentials of its kind, then the call's."""
@@ -185,6 +205,7 @@ class Runtime:
             # Nothing of what comes is worth packing: streams must not wait for a block, files are packed already.
             "accept-encoding": "identity",
             "user-agent": f"novita-async/{__version__}",
+            **self._own_headers,
         }
         if auth == Auth.BEARER:
             headers["authorization"] = f"Bearer {self.settings.require_key()}"
@@ -248,193 +269,27 @@ class Runtime:
 
     async def aclose(self) -> None:
         """End everything that is open, then the transport. Safe to call twice."""
-        self.closed = True
+        life = self.life
+        life.closed = True
         error = ClientClosed("the client was closed")
         for gate in (*self._rates.values(), self.slots, self.naps):
             gate.close(error)
         for thing in list(self.open):
             thing.abort(error)
-        transport, self._transport = self._transport, None
+        transport, life.transport = life.transport, None
         if transport is not None:
             await transport.aclose()
 
     def abandon(self) -> bool:
         """Let go of the sockets of a client that was dropped without `aclose()`; True when there were any."""
-        self.closed = True
-        transport, self._transport = self._transport, None
+        self.life.closed = True
+        transport, self.life.transport = self.life.transport, None
         if transport is None:
             return False
         transport.abandon()
         return True
 
 
-class Attempts:
-    """One call and its attempts. Holds a slot of the client while an answer is open."""
-
-    __slots__ = ("_deadline", "_delays", "_first", "_holding", "_request", "_runtime", "call", "number")
-
-    def __init__(self, runtime: Runtime, call: Call) -> None:
-        runtime.enter()
-        settings = runtime.settings
-        self._runtime = runtime
-        self.call = call
-        self.number = 0
-        body = call.body
-        if body is not None and not isinstance(body, bytes):
-            body = Upload(body)
-        self._request = Request(call.method, call.url, runtime.headers(call), body, settings.timeouts.connect)
-        total = call.timeout if call.timeout is not None else settings.timeouts.total
-        self._deadline = None if total is None else runtime.clock.monotonic() + total
-        self._delays: Generator[float, None, None] | None = None
-        self._holding = False
-        self._first = False
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether an attempt is under way, or its answer still open."""
-        return self._holding
-
-    async def run(self, consume: Callable[[Response], Awaitable[T]]) -> T:
-        """Send until an attempt succeeds; `consume` reads the answer within the same attempt."""
-        while True:
-            try:
-                return await self._attempt(consume)
-            except RETRYABLE as error:
-                await self.retry(error)
-
-    async def open(self) -> Response:
-        """Send until an answer below 400 is there, and leave its body open: `release` gives the slot back."""
-        return await self.run(_keep)
-
-    async def _attempt(self, consume: Callable[[Response], Awaitable[T]]) -> T:
-        runtime = self._runtime
-        if not self._take_place_now():
-            await self._take_place()
-        self.number += 1
-        limit, name = self._limit()
-        response = None
-        done = False
-        scope = runtime.clock.timeout(limit)
-        try:
-            async with scope:
-                response = await runtime.send(self._request)
-                if response.status >= 300:
-                    secret = runtime.settings.api_key or ""
-                    raise await read_refusal(response, secret=secret, now=runtime.clock.time())
-                result = await consume(response)
-            done = True
-            return result
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            raise CallTimeout(name, limit or 0.0) from error
-        finally:
-            if not done:
-                # Not awaited, so that a cancelled task needs no shield: the connection is closed here and now.
-                if response is not None:
-                    response.body.abort(ConnectionLost("the attempt was given up"))
-                self.release()
-            elif consume is not _keep:
-                self.release()
-
-    def _take_place_now(self) -> bool:
-        """Pass the gates without a turn of the loop where they stand open, as they mostly do."""
-        runtime, model = self._runtime, self.call.model
-        if runtime.closed or not runtime.slots.acquire_nowait():
-            return False
-        if model:
-            rate = runtime.rate(model)
-            if not rate.acquire_nowait():
-                runtime.slots.release()
-                return False
-            rate.sent()
-        self._holding = True
-        return True
-
-    async def _take_place(self) -> None:
-        runtime = self._runtime
-        rate = runtime.rate(self.call.model) if self.call.model else None
-        try:
-            async with runtime.clock.timeout(self._remaining()):
-                if rate is not None:
-                    await rate.acquire(first=self._first)
-                try:
-                    await runtime.slots.acquire()
-                except BaseException:
-                    if rate is not None:
-                        rate.unsent()
-                    raise
-        except TimeoutError as error:
-            raise CallTimeout("total", self._total(), sent=False) from error
-        if rate is not None:
-            rate.sent()
-        if runtime.closed:
-            runtime.slots.release()
-            raise ClientClosed("the client was closed while this call waited for its turn")
-        self._holding = True
-
-    def release(self) -> None:
-        """Give the slot back. Safe to call twice."""
-        if self._holding:
-            self._holding = False
-            self._runtime.slots.release()
-
-    def _total(self) -> float:
-        return self.call.timeout or self._runtime.settings.timeouts.total or 0.0
-
-    def _remaining(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - self._runtime.clock.monotonic())
-
-    def _limit(self) -> tuple[float | None, str]:
-        attempt = self.call.attempt if self.call.attempt is not None else self._runtime.settings.timeouts.attempt
-        remaining = self._remaining()
-        if remaining is not None and (attempt is None or remaining < attempt):
-            return remaining, "total"
-        return attempt, "attempt"
-
-    async def retry(self, error: NovitaError) -> None:
-        """Wait for the next attempt, or raise the error when there is to be none."""
-        runtime, call = self._runtime, self.call
-        policy: RetryPolicy = runtime.settings.retry
-        last = self.number >= (call.attempts if call.attempts is not None else policy.attempts)
-        body = self._request.body
-        spent = isinstance(body, Upload) and body.touched
-        if last or spent or not runtime.decide(error, call.replay, policy):
-            raise self._final(error) from error.__cause__
-        if runtime.closed:
-            raise ClientClosed("the client was closed before this call could be repeated") from error
-        if self._delays is None:
-            self._delays = delays(policy)
-        delay = next(self._delays)
-        asked = error.retry_after if isinstance(error, APIError) else None
-        if asked is not None:
-            delay = asked
-            if asked > policy.patience:
-                raise self._final(error) from error.__cause__
-        remaining = self._remaining()
-        if remaining is not None and delay >= remaining:
-            raise self._final(error) from error.__cause__
-        runtime.retried += 1
-        if isinstance(error, RateLimited) and call.model:
-            # Everybody who wants this model waits, and this call is the first of them.
-            self._first = True
-            runtime.rate(call.model).pause(delay)
-        else:
-            await runtime.naps.take(delay)
-
-    def _final(self, error: NovitaError) -> NovitaError:
-        if self.number > 1:
-            error.add_note(f"after {self.number} attempts")
-        if self.call.replay is Replay.SUBMITS and isinstance(error, ConnectionLost):
-            again = "" if self._runtime.settings.retry.resubmit else ". It was not sent again"
-            return OutcomeUnknown(f"{error}; the submit was sent, so it may have started{again}")
-        return error
-
-
 async def read_answer(response: Response) -> Answer:
     """Read a whole answer."""
     return Answer(response.status, response.headers, await read_all(response.body))
-
-
-async def _keep(response: Response) -> Response:
-    return response

@@ -17,14 +17,17 @@ import anyio
 
 from ..errors import ClientClosed, NovitaError, StreamCut, StreamStalled
 from .retry import RETRYABLE
+from .tee import tee
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from ..transport.protocol import Response
-    from .call import Attempts, Runtime
+    from .attempts import Attempts
+    from .call import Runtime
     from .clock import TimerHandle
+    from .tee import Branch
 
 __all__ = ["LINGER", "BytesReader", "EventStream", "Reader"]
 
@@ -263,6 +266,10 @@ class EventStream(Generic[T]):
             self._response.body.abort(StreamStalled(self._name, limit))
         else:
             self._arm(due - now)
+
+    def tee(self, count: int, *, buffer: int | None = 64) -> tuple[Branch[T], ...]:
+        """Split the stream into `count` async iterators; see `runtime.tee`. Close the stream itself as ever."""
+        return tee(self, count, buffer=buffer)
 
     # --------------------------------------------------------------------------------------------- end
 

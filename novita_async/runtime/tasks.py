@@ -12,7 +12,8 @@ import msgspec
 
 from ..errors import ConfigError, NovitaError, TaskError, ValidationError
 from .arguments import check_timeout
-from .call import Attempts, read_answer
+from .attempts import Attempts
+from .call import read_answer
 from .retry import never_started
 from .scheduler import default_cadence
 from .task import Task

@@ -11,7 +11,7 @@ from .clock import uninterrupted
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from .call import Attempts
+    from .attempts import Attempts
     from .clock import Clock
 
 __all__ = ["or_undo"]

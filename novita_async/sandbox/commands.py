@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from ..errors import APIError, CommandTimeout, NotFound, NovitaError, ServerError, StreamCut, ValidationError
 from ..runtime.arguments import check_timeout, given, json_body
-from ..runtime.call import Attempts
+from ..runtime.attempts import Attempts
 from ..runtime.clock import uninterrupted
 from ..runtime.retry import Replay
 from ..runtime.undo import or_undo

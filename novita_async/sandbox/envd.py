@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..errors import SandboxError
-    from ..runtime.call import Answer, Attempts, Runtime
+    from ..runtime.attempts import Attempts
+    from ..runtime.call import Answer, Runtime
     from ..runtime.streams import Reader
     from ..transport.protocol import Response
 

@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import Conflict, NotFound, ProtocolError, ValidationError
 from ..runtime.arguments import check_timeout, with_query
-from ..runtime.call import Attempts
+from ..runtime.attempts import Attempts
 from ..runtime.retry import Replay
 from ..runtime.streams import BytesReader
 from ..wire.json import Object, decode

@@ -9,7 +9,8 @@ import msgspec
 
 from ..errors import ProtocolError, ValidationError
 from ..runtime.arguments import call_headers, check_timeout, given, with_query
-from ..runtime.call import Attempts, read_answer
+from ..runtime.attempts import Attempts
+from ..runtime.call import read_answer
 from ..runtime.pages import Pages
 from ..runtime.retry import Replay
 from ..runtime.undo import or_undo

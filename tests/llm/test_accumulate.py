@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from novita_async import ChatAccumulator
 from novita_async.llm import ChatCompletionChunk
-from novita_async.llm.types import ChunkChoice, Delta, FunctionCallDelta, ToolCallDelta
+from novita_async.llm.types import ChunkChoice, Delta, FunctionCallDelta, Logprobs, TokenLogprob, ToolCallDelta
 
 
 def pieces(text: str, cuts: list[int]) -> list[str]:
@@ -59,12 +59,12 @@ def test_log_probabilities_refusals_and_repeated_names_are_joined():
     for token in ("a", "b"):
         function = FunctionCallDelta(name="f", arguments=token)
         accumulator.add(delta(refusal=token, tool_calls=[ToolCallDelta(index=3, id="id", function=function)]))
-        choice = ChunkChoice(index=0, delta=Delta(), logprobs={"content": [{"token": token}]})
+        choice = ChunkChoice(index=0, delta=Delta(), logprobs=Logprobs(content=[TokenLogprob(token=token, logprob=-1)]))
         accumulator.add(ChatCompletionChunk(choices=[choice]))
     (choice,) = accumulator.completion.choices
     assert choice.message.refusal == "ab"
     assert choice.message.content is None
-    assert choice.logprobs == {"content": [{"token": "a"}, {"token": "b"}]}
+    assert [part.token for part in choice.logprobs.content] == ["a", "b"]
     (call,) = choice.message.tool_calls
     assert (call.id, call.index, call.function.name, call.function.arguments) == ("id", 3, "f", "ab")
 

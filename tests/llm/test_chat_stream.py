@@ -6,10 +6,10 @@ import asyncio
 
 import msgspec
 import pytest
-from helpers import ASK, CHAT, DONE, Server, chunk, connected, events, inside, turns
+from helpers import ASK, CHAT, DONE, END, Server, chunk, connected, events, inside, turns
 
-from novita_async.errors import ServiceUnavailable, StreamCut, ValidationError
-from novita_async.llm import CompletionDone, ReasoningDelta, TextDelta, ToolCallFragment, UsageReport
+from novita_async.errors import ProtocolError, ServiceUnavailable, StreamCut, ValidationError
+from novita_async.llm import CompletionDone, ReasoningDelta, RefusalDelta, TextDelta, ToolCallFragment, UsageReport
 from novita_async.simulator import Stream
 
 BUSY = b'data: {"code": 503, "reason": "SERVICE_NOT_AVAILABLE", "message": "busy"}\n\n'
@@ -225,3 +225,98 @@ async def test_a_cancelled_read_loses_no_event(clock):
                 seen.append(reading.result())
         assert [event.type for event in seen] == ["reasoning", "text"] * 5 + ["done"]
         assert stream.completion.choices[0].message.content == "0 1 2 3 4 "
+
+
+async def test_reasoning_in_think_tags_is_told_apart_and_the_content_kept_as_it_came(streamed):
+    seen, completion = await streamed(
+        chunk("<thi"), chunk("nk>\nlook"), chunk(" up\n</th"), chunk("ink>\n\nit"), chunk(" is"), END
+    )
+    assert seen[:-1] == [ReasoningDelta("look"), ReasoningDelta(" up"), TextDelta("it"), TextDelta(" is")]
+    message = completion.choices[0].message
+    assert message.content == "<think>\nlook up\n</think>\n\nit is"
+    assert (message.reasoning, message.answer) == ("look up", "it is")
+
+
+async def test_a_text_that_only_looks_like_the_beginning_of_a_tag_comes_whole(streamed):
+    seen, completion = await streamed(chunk("<"), chunk("thi"), END)
+    assert seen == [TextDelta("<thi"), CompletionDone(completion)]
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"reasoning_content": "hm"},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "hm", "index": 0}]},
+        {"reasoning_content": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "hm", "index": 0}]},
+        {"content": "<think>hm</think>"},
+    ],
+)
+async def test_every_shape_of_reasoning_reads_the_same(streamed, delta):
+    seen, completion = await streamed(chunk(**delta), chunk("yes"), END)
+    assert seen[:2] == [ReasoningDelta("hm"), TextDelta("yes")]
+    assert (completion.choices[0].message.reasoning, completion.choices[0].message.answer) == ("hm", "yes")
+
+
+async def test_a_refusal_is_an_event_of_its_own(streamed):
+    seen, completion = await streamed(chunk(refusal="I "), chunk(refusal="cannot"), END)
+    assert seen[:2] == [RefusalDelta("I "), RefusalDelta("cannot")]
+    assert completion.choices[0].message.refusal == "I cannot"
+
+
+async def test_log_probabilities_are_typed_and_put_together(streamed):
+    def scored(token: str) -> bytes:
+        logprobs = {"content": [{"token": token, "logprob": -0.5, "top_logprobs": [{"token": "x", "logprob": -1}]}]}
+        choice = {"index": 0, "delta": {"content": token}, "logprobs": logprobs, "finish_reason": None}
+        return b"data: " + msgspec.json.encode({"choices": [choice]}) + b"\n\n"
+
+    _, completion = await streamed(scored("a"), scored("b"), END)
+    content = completion.choices[0].logprobs.content
+    assert [(part.token, part.logprob, part.top_logprobs[0].token) for part in content] == [
+        ("a", -0.5, "x"),
+        ("b", -0.5, "x"),
+    ]
+
+
+async def test_the_events_can_be_split_among_readers(clock):
+    server = Server(clock, lambda _: events(*[chunk(str(number)) for number in range(100)], END))
+    async with connected(server, clock) as novita, novita.chat.completions.stream(**ASK) as stream:
+
+        async def read(branch):
+            return [event async for event in branch]
+
+        seen = await asyncio.gather(*map(read, stream.tee(3, buffer=2)))
+        assert seen[0] == seen[1] == seen[2]
+        assert seen[0][-1] == CompletionDone(stream.completion)
+        assert "".join(event.text for event in seen[0][:-1]) == "".join(map(str, range(100)))
+
+
+async def test_chunks_can_be_split_among_readers(clock):
+    server = Server(clock, lambda _: events(chunk("one"), chunk("two"), END))
+    async with (
+        connected(server, clock) as novita,
+        await novita.chat.completions.create(**ASK, stream=True) as stream,
+    ):
+        first, second = stream.tee(2)
+        seen = [part async for part in first]
+        assert seen == [part async for part in second]
+        assert [part.choices[0].delta.content for part in seen] == ["one", "two", None]
+
+
+async def test_an_event_is_decoded_when_it_is_taken_and_not_before(clock):
+    server = Server(clock, lambda _: events(chunk("one") + b"data: no json\n\n" + END))
+    async with (
+        connected(server, clock) as novita,
+        await novita.chat.completions.create(**ASK, stream=True) as stream,
+    ):
+        assert (await anext(stream)).choices[0].delta.content == "one"
+        with pytest.raises(ProtocolError, match="no json"):
+            await anext(stream)
+
+
+async def test_an_event_of_five_megabytes_comes_through(clock):
+    text = "x" * 5_000_000
+    pieces = chunk(text)
+    parts = [pieces[start : start + 65_536] for start in range(0, len(pieces), 65_536)]
+    server = Server(clock, lambda _: events(*parts, END))
+    async with connected(server, clock) as novita, novita.chat.completions.stream(**ASK) as stream:
+        assert (await stream.final()).choices[0].message.content == text

@@ -27,7 +27,8 @@ from novita_async.errors import (
     ServerError,
     ServiceUnavailable,
 )
-from novita_async.runtime.call import Attempts, Auth, Call
+from novita_async.runtime.attempts import Attempts
+from novita_async.runtime.call import Auth, Call
 from novita_async.runtime.retry import Replay, default_decision, delays, never_started
 from novita_async.testing.probes import Stream
 
@@ -145,7 +146,7 @@ async def test_what_is_repeated_depends_on_what_happened_and_on_what_repeating_c
         call = get(replay=replay)
         if repeated:
             assert (await runtime.request(call)).body == b'{"ok":true}'
-            assert runtime.retried == 1
+            assert runtime.life.retried == 1
         else:
             with pytest.raises(NovitaError):
                 await runtime.request(call)

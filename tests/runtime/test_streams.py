@@ -20,7 +20,8 @@ from novita_async.errors import (
     StreamCut,
     StreamStalled,
 )
-from novita_async.runtime.call import Attempts, Call
+from novita_async.runtime.attempts import Attempts
+from novita_async.runtime.call import Call
 from novita_async.runtime.streams import BytesReader, EventStream
 from novita_async.testing.probes import Stream
 

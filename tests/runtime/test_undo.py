@@ -9,7 +9,8 @@ import pytest
 
 from novita_async.config import Settings
 from novita_async.errors import ServerError, ServiceUnavailable
-from novita_async.runtime.call import Attempts, Call, Runtime, read_answer
+from novita_async.runtime.attempts import Attempts
+from novita_async.runtime.call import Call, Runtime, read_answer
 from novita_async.runtime.retry import Replay
 from novita_async.runtime.undo import or_undo
 from novita_async.transport.mock import MockTransport

@@ -91,7 +91,7 @@ async def own_transport() -> None:
     async with AsyncNovita(api_key="sk_x", transport=MockTransport(handler)) as novita:
         assert_type(await novita.gather([novita.gpu.products.list()], limit=1), list[list[Product]])
     simulator = Simulator()
-    AsyncNovita(transport=simulator.transport(), timeout=3)  # pyright: ignore[reportCallIssue]
+    AsyncNovita(transport=simulator.transport(), timout=3)  # pyright: ignore[reportCallIssue]
 
 
 async def main(novita: AsyncNovita) -> int:

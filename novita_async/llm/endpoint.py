@@ -1,0 +1,155 @@
+"""What the LLM facades share: how a call is made, and the two ways of giving its answer, decoded or raw."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+
+from ..errors import ValidationError
+from ..runtime.arguments import call_headers, check_timeout, given, json_body, with_query
+from ..runtime.attempts import Attempts
+from ..runtime.call import Answer, Call
+from ..runtime.retry import Replay
+from ..runtime.streams import EventStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from ..runtime.call import Runtime
+    from ..runtime.streams import Reader
+    from ..transport.protocol import Response
+
+__all__ = ["Endpoint", "RawResponse", "as_raw", "raw_twin", "require_model"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+F = TypeVar("F", bound="Endpoint")
+
+_EVENTS = "text/event-stream"
+
+
+class RawResponse(Generic[T]):
+    """An answer as it came: what `with_raw_response` gives, with the attributes that the `openai` package's has.
+
+    Attributes:
+        status_code: HTTP status.
+        headers: mapping that ignores the case of names.
+        content: the body; b"" for a stream, which is read through `parse()`.
+    """
+
+    def __init__(self, status_code: int, headers: Mapping[str, str], content: bytes, parse: Callable[[], T]) -> None:
+        self.status_code = status_code
+        self.headers = headers
+        self.content = content
+        self._parse = parse
+
+    def __repr__(self) -> str:
+        return f"<RawResponse {self.status_code} {len(self.content)} bytes>"
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def request_id(self) -> str | None:
+        """The platform's id of the request, for support."""
+        return self.headers.get("x-request-id")
+
+    def parse(self) -> T:
+        """What the call gives without `with_raw_response`.
+
+        Raises:
+            APIError: the body of a 200 holds an error.
+            ProtocolError: the body cannot be read as what it must be.
+        """
+        return self._parse()
+
+
+class Endpoint:
+    """Base of the LLM facades: one or more paths below the base URL of the models.
+
+    Attributes:
+        gives_raw: answers are given as `RawResponse`; see `raw_twin`.
+    """
+
+    def __init__(self, runtime: Runtime, base_url: str | None = None) -> None:
+        self._runtime = runtime
+        self._base = runtime.settings.llm_base_url if base_url is None else base_url
+        self.gives_raw = False
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | AsyncIterable[bytes] | Mapping[str, Any] | None = None,
+        *,
+        model: str = "",
+        stream: bool = False,
+        extra_body: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        extra_query: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        replay: Replay = Replay.SAFE,
+    ) -> Call:
+        """A call, checked and not sent. Fields of a `body` mapping that are None are not sent; `extra_body` wins."""
+        if isinstance(body, Mapping):
+            body = json_body({**given(**body), **(extra_body or {})})
+        headers = call_headers(extra_headers)
+        if stream:
+            headers.setdefault("accept", _EVENTS)
+        url = f"{self._base}{path}"
+        return Call(
+            method=method,
+            url=with_query(url, **extra_query) if extra_query else url,
+            body=body,
+            headers=headers,
+            replay=replay,
+            model=model,
+            timeout=check_timeout(timeout),
+        )
+
+    async def _fetch(self, call: Call, type_: type[T]) -> T:
+        """Make a call; its answer decoded as `type_`."""
+        return await self._give(call, lambda answer: self._runtime.decode(answer, type_))
+
+    async def _give(self, call: Call, make: Callable[[Answer], T]) -> T:
+        """Make a call; what `make` makes of its answer, or a `RawResponse` that makes it when asked."""
+        answer = await self._runtime.request(call)
+        if self.gives_raw:
+            return cast("T", RawResponse(answer.status, answer.headers, answer.body, lambda: make(answer)))
+        return make(answer)
+
+    async def _stream(self, call: Call, make_reader: Callable[[Response], Reader[T]]) -> EventStream[T]:
+        """Make a call; its answer as a stream under the client's `first_event` and `idle` limits."""
+        attempts = Attempts(self._runtime, call)
+        response = await attempts.open()
+        limits = self._runtime.settings.timeouts
+        stream = EventStream(
+            self._runtime, attempts, response, make_reader, first_event=limits.first_event, idle=limits.idle
+        )
+        if self.gives_raw:
+            return cast("EventStream[T]", RawResponse(stream.status, stream.headers, b"", lambda: stream))
+        return stream
+
+
+def raw_twin(facade: F) -> F:
+    """The same facade, giving a `RawResponse` wherever it would give a decoded answer: see `as_raw`."""
+    twin = copy.copy(facade)
+    twin.gives_raw = True
+    return twin
+
+
+def as_raw(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[RawResponse[T]]]:
+    """A method of a `raw_twin` under its true type."""
+    return cast("Callable[P, Awaitable[RawResponse[T]]]", method)
+
+
+def require_model(model: object) -> str:
+    """The id of a model, or the refusal of what cannot be one."""
+    if not isinstance(model, str):
+        raise ValidationError(f"model must be text, got {model!r}")
+    if not model:
+        raise ValidationError("model is empty")
+    return model
