@@ -19,10 +19,10 @@ from ..transport.protocol import Reply
 from . import keys
 from .catalog import MODELS, Model
 from .chat import ChatRequest, Choice, choose, prompt_tokens
-from .router import Call, Router, json_reply
+from .router import Call, Refusal, Router, json_reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from ..runtime.clock import Clock
     from .limits import Limits
@@ -68,38 +68,73 @@ class LLM:
     async def _retrieve(self, call: Call) -> Reply:
         return json_reply(_model(call.params["model"]).wire())
 
-    async def _chat(self, call: Call) -> Reply:
+    async def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Answer one request of a batch: its status and JSON. Batches are not held to the limits of a minute.
+
+        Args:
+            path: as in the `endpoint` of a batch, "/v1/chat/completions".
+            body: the request. It is never streamed, whatever it says.
+
+        Raises:
+            ValueError: no such path.
+        """
+        if path != "/v1/chat/completions":
+            raise ValueError(f"nothing is at {path}")
         try:
-            request: ChatRequest = await call.json(ChatRequest)
-            request.check()
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-            raise _bad(str(error)) from None
+            request = _read(msgspec.convert, body)
+            request.stream = False
+            model, prompt = self._admitted(request)
+            return HTTPStatus.OK, self._whole(request, model, prompt)
+        except Refusal as refusal:
+            reply = refusal.reply
+            assert isinstance(reply.body, bytes)
+            return reply.status, msgspec.json.decode(reply.body)
+
+    async def _chat(self, call: Call) -> Reply:
+        body = await call.body()
+        request = _read(msgspec.json.decode, body or b"{}")
+        model, prompt = self._admitted(request)
+        if (wait := self._limits.admit(model.id)) is not None:
+            raise self._limits.refusal(model.id, wait)
+        if not request.stream:
+            return json_reply(self._whole(request, model, prompt))
+        choices = self._choices(request, model)
+        usage = self._usage(model, prompt, choices)
+        options = request.stream_options
+        wanted = usage if options is not None and options.include_usage else None
+        chunks = self._stream(self._head(model, "chat.completion.chunk"), choices, wanted)
+        return Reply(200, {"content-type": "text/event-stream", "cache-control": "no-cache"}, chunks)
+
+    def _admitted(self, request: ChatRequest) -> tuple[Model, list[str]]:
+        """The model of a request that it can answer, and the prompt's tokens."""
         model = _model(request.model)
         prompt = prompt_tokens(request)
         _check_features(model, request, len(prompt))
-        if (wait := self._limits.admit(model.id)) is not None:
-            raise self._limits.refusal(model.id, wait)
+        return model, prompt
+
+    def _choices(self, request: ChatRequest, model: Model) -> list[Choice]:
         try:
-            choices = [choose(request, model, self._dice(request, number)) for number in range(request.n or 1)]
+            return [choose(request, model, self._dice(request, number)) for number in range(request.n or 1)]
         except ValueError as error:
             raise _bad(str(error)) from None
-        head = {
-            "id": f"{_digest([self._seed, next(self._count)]):032x}",
-            "object": "chat.completion.chunk" if request.stream else "chat.completion",
-            "created": int(self._clock.time()),
-            "model": model.id,
-            "system_fingerprint": "simulator",
-        }
-        usage = self._usage(model, prompt, choices)
-        if request.stream:
-            options = request.stream_options
-            body = self._stream(head, choices, usage if options is not None and options.include_usage else None)
-            return Reply(200, {"content-type": "text/event-stream", "cache-control": "no-cache"}, body)
+
+    def _whole(self, request: ChatRequest, model: Model, prompt: list[str]) -> dict[str, Any]:
+        choices = self._choices(request, model)
         answers = [
             {"index": index, "message": choice.message(), "finish_reason": choice.finish, "logprobs": None}
             for index, choice in enumerate(choices)
         ]
-        return json_reply({**head, "choices": answers, "usage": usage})
+        usage = self._usage(model, prompt, choices)
+        return {**self._head(model, "chat.completion"), "choices": answers, "usage": usage}
+
+    def _head(self, model: Model, kind: str) -> dict[str, Any]:
+        return {
+            "id": f"{_digest([self._seed, next(self._count)]):032x}",
+            "object": kind,
+            "created": int(self._clock.time()),
+            "model": model.id,
+            "system_fingerprint": "simulator",
+        }
 
     def _dice(self, request: ChatRequest, number: int) -> Random:
         return Random(_digest([self._seed, request.seed, request.fingerprint(), number]))
@@ -145,6 +180,15 @@ class LLM:
         while len(self._cache) > _CACHE_BLOCKS:
             self._cache.popitem(last=False)
         return seen
+
+
+def _read(decode: Callable[..., Any], body: Any) -> ChatRequest:
+    try:
+        request: ChatRequest = decode(body, type=ChatRequest)
+        request.check()
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise _bad(str(error)) from None
+    return request
 
 
 def _bad(message: str) -> keys.Refusal:

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from novita_async.simulator import Simulator
+from novita_async.simulator.limits import Limits
+from novita_async.simulator.llm import LLM
 
 CLOCK_TOOL = {
     "type": "function",
@@ -346,3 +348,20 @@ async def test_what_is_over_the_limit_is_told_when_there_is_room(clock, sim, api
     assert answer.headers["retry-after"] == "40"
     await clock.sleep(40)
     assert (await api.chat()).status == 200
+
+
+async def test_a_line_of_a_batch_is_answered_like_a_request_and_never_streamed(clock, sim, api, llm_contract):
+    ask = {"model": "deepseek/deepseek-v3.2", "messages": [{"role": "user", "content": "hello"}]}
+    limits = Limits(clock)
+    limits.set(ask["model"], 1, retry_after=False)
+    llm = LLM(clock=clock, api_key=sim.api_key, seed=0, chunk_delay=1, limits=limits)
+    whole = (await api.chat("hello")).json()
+    for _ in range(2):
+        status, answer = await llm.answer("/v1/chat/completions", {**ask, "stream": True})
+        llm_contract.check("ChatCompletion", answer)
+        assert (status, answer["choices"]) == (200, whole["choices"])
+    assert await llm.answer("/v1/chat/completions", {**ask, "model": "nobody/nothing"}) == (
+        404,
+        {"code": 404, "reason": "MODEL_NOT_FOUND", "message": "model not found", "metadata": {}},
+    )
+    assert (await llm.answer("/v1/chat/completions", {"model": "x"}))[0] == 400
