@@ -270,15 +270,16 @@ class Simulator:
         fixed = [_scripted(reply if isinstance(reply, Reply) else json_reply(reply)) for reply in replies]
         return self.fault(method, path, *fixed, times=times, match=match)
 
-    def limit(self, model: str, *, rpm: int, retry_after: bool = False) -> None:
-        """Refuse more than so many requests in any 60 seconds with 429 RATE_LIMIT_EXCEEDED.
+    def limit(self, model: str, *, rpm: int | None = None, tpm: int | None = None, retry_after: bool = False) -> None:
+        """Refuse what is over a limit with 429: RATE_LIMIT_EXCEEDED or, over its tokens, TOKEN_LIMIT_EXCEEDED.
 
         Args:
             model: an LLM's id, or the last part of a media model's path, such as "txt2img".
-            rpm: requests that are let through per sliding minute; refused ones do not count.
+            rpm: requests that are let through per sliding minute; None for any number. Refused ones do not count.
+            tpm: tokens of prompts and answers per sliding minute, of an LLM; None for any number.
             retry_after: say in a header how many seconds to wait. The platform documents no such header.
         """
-        self._limits.set(model, rpm, retry_after=retry_after)
+        self._limits.set(model, rpm=rpm, tpm=tpm, retry_after=retry_after)
 
 
 def _keep(received: Received, chunk: bytes) -> None:

@@ -50,11 +50,13 @@ class Keys:
         self._expected = f"Bearer {api_key}".encode()
         self._missing, self._wrong = product
 
-    def guard(self, endpoint: Endpoint) -> Endpoint:
-        """Let only calls through that carry the key, as a bearer token."""
+    def guard(self, endpoint: Endpoint, *, header: str = "") -> Endpoint:
+        """Let only calls through that carry the key: as a bearer token or, when there is none, in `header`."""
 
         async def guarded(call: Call) -> Reply:
             given = call.headers.get("authorization", "")
+            if not given and header and (bare := call.headers.get(header)):
+                given = f"Bearer {bare}"
             if not given.removeprefix("Bearer").strip():
                 raise flat(*self._missing)
             if not hmac.compare_digest(given.encode(), self._expected):

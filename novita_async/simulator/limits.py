@@ -1,11 +1,13 @@
-"""Requests per minute, counted for each model over a sliding minute of the clock."""
+"""Requests and tokens per minute, counted for each model over a sliding minute of the clock."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from . import keys
 
@@ -17,34 +19,61 @@ __all__ = ["Limits"]
 _WINDOW = 60.0
 
 
+class _Admitted(NamedTuple):
+    time: float
+    tokens: int
+
+
+class _Limit(msgspec.Struct):
+    rpm: int | None
+    tpm: int | None
+    retry_after: bool
+    admitted: deque[_Admitted]
+
+
 class Limits:
     """The limits of an account. A model without one is not limited. What was refused does not count."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._limits: dict[str, tuple[int, bool]] = {}
-        self._admitted: dict[str, deque[float]] = {}
+        self._limits: dict[str, _Limit] = {}
 
-    def set(self, model: str, rpm: int, *, retry_after: bool) -> None:
-        self._limits[model] = (rpm, retry_after)
-        self._admitted[model] = deque()
+    def set(self, model: str, *, rpm: int | None = None, tpm: int | None = None, retry_after: bool = False) -> None:
+        self._limits[model] = _Limit(rpm, tpm, retry_after, deque())
 
-    def admit(self, model: str) -> float | None:
-        """Count a request in and return None, or return the seconds until there is room for it."""
-        if model not in self._limits:
-            return None
-        now, admitted = self._clock.monotonic(), self._admitted[model]
-        while admitted and admitted[0] <= now - _WINDOW:
+    def admit(self, model: str, tokens: int = 0) -> None:
+        """Count a request in.
+
+        Args:
+            model: whose limit it is.
+            tokens: of prompt and answer together.
+
+        Raises:
+            keys.Refusal: 429, when there is no room for it now.
+        """
+        if (limit := self._limits.get(model)) is None:
+            return
+        now, admitted = self._clock.monotonic(), limit.admitted
+        while admitted and admitted[0].time <= now - _WINDOW:
             admitted.popleft()
-        if len(admitted) >= self._limits[model][0]:
-            return (admitted[0] + _WINDOW - now) if admitted else _WINDOW
-        admitted.append(now)
-        return None
+        if limit.rpm is not None and len(admitted) >= limit.rpm:
+            wait = admitted[0].time + _WINDOW - now if admitted else _WINDOW
+            raise self._refusal(limit, "RATE_LIMIT_EXCEEDED", f"request rate over the limit of {model}", wait)
+        if limit.tpm is not None and (over := sum(each.tokens for each in admitted) + tokens - limit.tpm) > 0:
+            wait = self._until_gone(admitted, over) - now
+            raise self._refusal(limit, "TOKEN_LIMIT_EXCEEDED", f"token rate over the limit of {model}", wait)
+        admitted.append(_Admitted(now, tokens))
 
-    def refusal(self, model: str, wait: float) -> keys.Refusal:
-        refusal = keys.flat(
-            HTTPStatus.TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED", f"request rate over the limit of {model}"
-        )
-        if self._limits[model][1]:
+    def _until_gone(self, admitted: deque[_Admitted], tokens: int) -> float:
+        """When so many tokens have left the minute. Of a request that never fits: a minute from now."""
+        for each in admitted:
+            tokens -= each.tokens
+            if tokens <= 0:
+                return each.time + _WINDOW
+        return self._clock.monotonic() + _WINDOW
+
+    def _refusal(self, limit: _Limit, reason: str, message: str, wait: float) -> keys.Refusal:
+        refusal = keys.flat(HTTPStatus.TOO_MANY_REQUESTS, reason, message)
+        if limit.retry_after:
             refusal.reply.headers["retry-after"] = str(math.ceil(wait))
         return refusal

@@ -94,8 +94,7 @@ class LLM:
         body = await call.body()
         request = _read(msgspec.json.decode, body or b"{}")
         model, prompt = self._admitted(request)
-        if (wait := self._limits.admit(model.id)) is not None:
-            raise self._limits.refusal(model.id, wait)
+        self._limits.admit(model.id)
         if not request.stream:
             return json_reply(self._whole(request, model, prompt))
         choices = self._choices(request, model)
@@ -209,7 +208,7 @@ def _check_features(model: Model, request: ChatRequest, prompt_size: int) -> Non
         raise _bad("model features function calling not support")
     if request.wants_json and "structured-outputs" not in model.features:
         raise _bad(f"model: {model.id} does not support feature: structured-outputs")
-    if request.has_pictures and "vision" not in model.features:
+    if request.has_pictures and "image" not in model.inputs:
         raise _bad("model features vision not support")
     if request.max_tokens is not None and request.max_tokens > model.output:
         raise _bad(f"max_tokens (current value: {request.max_tokens}) must be between 0 and {model.output} ")

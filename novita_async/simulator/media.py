@@ -239,8 +239,7 @@ class Media:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _bad(str(error)) from None
         model = call.path.rpartition("/")[2]
-        if (wait := self._limits.admit(model)) is not None:
-            raise self._limits.refusal(model, wait)
+        self._limits.admit(model)
         return body
 
     # ---------------------------------------------------------------------------------------- the tasks

@@ -353,7 +353,7 @@ async def test_what_is_over_the_limit_is_told_when_there_is_room(clock, sim, api
 async def test_a_line_of_a_batch_is_answered_like_a_request_and_never_streamed(clock, sim, api, llm_contract):
     ask = {"model": "deepseek/deepseek-v3.2", "messages": [{"role": "user", "content": "hello"}]}
     limits = Limits(clock)
-    limits.set(ask["model"], 1, retry_after=False)
+    limits.set(ask["model"], rpm=1)
     llm = LLM(clock=clock, api_key=sim.api_key, seed=0, chunk_delay=1, limits=limits)
     whole = (await api.chat("hello")).json()
     for _ in range(2):
