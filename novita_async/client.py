@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .gpu import GPU
     from .llm import Chat
+    from .llm.models import Models
     from .media.images import Images
     from .media.videos import Videos
     from .runtime.call import Runtime
@@ -134,6 +135,13 @@ class AsyncNovita:
         from .llm import Chat
 
         return Chat(self._core())
+
+    @cached_property
+    def models(self) -> Models:
+        """The language models: what they can do and what they cost. The listing is kept for a while."""
+        from .llm.models import Models
+
+        return Models(self._core())
 
     @cached_property
     def images(self) -> Images:
@@ -314,6 +322,10 @@ class _View(AsyncNovita):
     @property
     def tasks(self) -> TaskSet:
         return self._parent.tasks
+
+    @cached_property
+    def models(self) -> Models:
+        return self._parent.models.under(self._view)
 
     def stats(self) -> dict[str, int]:
         return self._parent.stats()
