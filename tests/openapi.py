@@ -118,6 +118,11 @@ def check_response(method: str, path: str, status: int, content_type: str | None
     _check_content(_resolved(responses[str(status)])["content"], content_type, body, where)
 
 
+def schema(name: str) -> dict[str, Any]:
+    """A schema of the contract, as it is written there."""
+    return _document()["components"]["schemas"][name]
+
+
 def check_schema(name: str, value: Any) -> None:
     """Check a value against a schema of the contract by its name, such as "BatchOutputLine"."""
     _check(f"#/components/schemas/{name}", value, name)

@@ -35,12 +35,17 @@ __all__ = [
 
 
 class PromptTokensDetails(Object, omit_defaults=True):
-    """Where prompt tokens came from. `cached_tokens` were served from the prompt cache."""
+    """Where prompt tokens came from. `cached_tokens` were served from the prompt cache; the other counts of a cache
+    differ from model to model (contract/llm.md 9)."""
 
     cached_tokens: int | None = None
     audio_tokens: int | None = None
     text_tokens: int | None = None
     image_tokens: int | None = None
+    cache_creation_prompt_tokens: int | None = msgspec.field(default=None, name="cache_creation_Prompt_tokens")
+    cache_read_prompt_tokens: int | None = msgspec.field(default=None, name="cache_read_Prompt_tokens")
+    cache_write_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
 
 
 class CompletionTokensDetails(Object, omit_defaults=True):
