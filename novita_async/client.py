@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from .gpu import GPU
     from .llm import Chat
+    from .llm.completions import TextCompletions
+    from .llm.embeddings import Embeddings
     from .llm.models import Models
+    from .llm.rerank import Rerank
     from .media.images import Images
     from .media.videos import Videos
     from .runtime.call import Runtime
@@ -135,6 +138,27 @@ class AsyncNovita:
         from .llm import Chat
 
         return Chat(self._core())
+
+    @cached_property
+    def completions(self) -> TextCompletions:
+        """Texts that go on where a prompt ends, streamed or whole."""
+        from .llm.completions import TextCompletions
+
+        return TextCompletions(self._core())
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Texts as vectors."""
+        from .llm.embeddings import Embeddings
+
+        return Embeddings(self._core())
+
+    @cached_property
+    def rerank(self) -> Rerank:
+        """Documents by how well they answer a query."""
+        from .llm.rerank import Rerank
+
+        return Rerank(self._core())
 
     @cached_property
     def models(self) -> Models:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
-from ..errors import ValidationError
+from ..errors import CallTimeout, ValidationError
 from ..runtime.arguments import call_headers, check_timeout, given, json_body, with_query
 from ..runtime.attempts import Attempts
 from ..runtime.call import Answer, Call
@@ -14,7 +15,7 @@ from ..runtime.retry import Replay
 from ..runtime.streams import EventStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncGenerator, AsyncIterable
 
     from ..runtime.call import Runtime
     from ..runtime.streams import Reader
@@ -132,6 +133,18 @@ class Endpoint:
         if self.gives_raw:
             return cast("EventStream[T]", RawResponse(stream.status, stream.headers, b"", lambda: stream))
         return stream
+
+    @contextlib.asynccontextmanager
+    async def _within(self, timeout: float | None) -> AsyncGenerator[None]:
+        """The limit of a call that makes several requests, or waits for those of others."""
+        scope = self._runtime.clock.timeout(timeout)
+        try:
+            async with scope:
+                yield
+        except TimeoutError as error:
+            if timeout is None or not scope.expired():
+                raise
+            raise CallTimeout("total", timeout) from error
 
 
 def raw_twin(facade: F) -> F:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..errors import CallTimeout, ValidationError
+from ..errors import ValidationError
 from ..wire.json import Object, decode, remember
 from .endpoint import Endpoint, as_raw, raw_twin, require_model
 
@@ -295,14 +295,8 @@ class Models(Endpoint):
         runtime, shelf = self._runtime, self._shelf
         runtime.enter()
         if shelf.listing is None or runtime.clock.monotonic() - shelf.since >= max_age:
-            scope = runtime.clock.timeout(timeout)
-            try:
-                async with scope:
-                    await shelf.fill(self._ask)
-            except TimeoutError as error:
-                if timeout is None or not scope.expired():
-                    raise
-                raise CallTimeout("total", timeout) from error
+            async with self._within(timeout):
+                await shelf.fill(self._ask)
         assert shelf.listing is not None
         # A list of its own for everyone: what a caller drops from it is not gone for the others.
         listing = ModelList(data=[*shelf.listing.data], object=shelf.listing.object)
