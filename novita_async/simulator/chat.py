@@ -1,79 +1,124 @@
-"""One chat request, read and answered: from messages and options to the pieces of a completion."""
+"""The body of a chat request: what it may say, and what it asks of a model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import base64
+import binascii
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from . import words
-from .schemas import Unsupported, fit
+from .backend import Prompt, bad
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from random import Random
-
     from .catalog import Model
 
-__all__ = ["ChatRequest", "Choice", "choose", "prompt_tokens"]
+__all__ = [
+    "AudioPart",
+    "Called",
+    "ChatRequest",
+    "Function",
+    "ImagePart",
+    "Message",
+    "Named",
+    "NamedChoice",
+    "Options",
+    "Part",
+    "Source",
+    "TextPart",
+    "Tool",
+    "ToolCall",
+    "VideoPart",
+]
 
-_TOKENS_OF_A_PICTURE = 85
+_PICTURE_TOKENS = {"low": 85, "auto": 255, "high": 765}
+_VIDEO_TOKENS = 1024
+_SOUND_TOKENS = 256
+
 _Name = Annotated[str, Meta(max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
+_Bias = Annotated[int, Meta(ge=-100, le=100)]
 
 
-class _Function(msgspec.Struct):
+class Function(msgspec.Struct):
     name: _Name
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
-class _Tool(msgspec.Struct):
+class Tool(msgspec.Struct):
     type: Literal["function"]
-    function: _Function
+    function: Function
 
 
-class _Called(msgspec.Struct):
+class Called(msgspec.Struct):
     name: str
     arguments: str
 
 
-class _ToolCall(msgspec.Struct):
+class ToolCall(msgspec.Struct):
     id: str
     type: Literal["function"]
-    function: _Called
+    function: Called
 
 
-class _Part(msgspec.Struct):
-    type: Literal["text", "image_url", "video_url", "input_audio"]
-    text: str = ""
+class Source(msgspec.Struct):
+    url: str
+    detail: Literal["high", "low", "auto"] | None = None
 
 
-class _Message(msgspec.Struct):
+class _Sound(msgspec.Struct):
+    data: str
+    format: str
+
+
+class TextPart(msgspec.Struct, tag_field="type", tag="text"):
+    text: str
+
+
+class ImagePart(msgspec.Struct, tag_field="type", tag="image_url"):
+    image_url: Source
+
+
+class VideoPart(msgspec.Struct, tag_field="type", tag="video_url"):
+    video_url: Source
+
+
+class AudioPart(msgspec.Struct, tag_field="type", tag="input_audio"):
+    input_audio: _Sound
+
+
+Part: TypeAlias = TextPart | ImagePart | VideoPart | AudioPart
+
+
+class Message(msgspec.Struct):
     role: Literal["system", "user", "assistant", "tool"]
-    content: str | list[_Part] | None = None
-    tool_calls: list[_ToolCall] | None = None
+    content: str | list[Part] | None = None
+    tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
 
     @property
     def text(self) -> str:
         if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content if part.type == "text")
+            return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
         return self.content or ""
 
     @property
-    def pictures(self) -> int:
-        return sum(part.type != "text" for part in self.content) if isinstance(self.content, list) else 0
+    def media(self) -> list[ImagePart | VideoPart | AudioPart]:
+        parts = self.content if isinstance(self.content, list) else []
+        return [part for part in parts if not isinstance(part, TextPart)]
 
 
-class _Named(msgspec.Struct):
+class Named(msgspec.Struct):
     name: str
 
 
-class _NamedChoice(msgspec.Struct):
+class NamedChoice(msgspec.Struct):
     type: Literal["function"]
-    function: _Named
+    function: Named
 
 
 class _JsonSchema(msgspec.Struct):
@@ -91,11 +136,14 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class ChatRequest(msgspec.Struct, kw_only=True):
-    """The body of a chat request. Fields that it does not know are ignored, as the platform does."""
+class _Thinking(msgspec.Struct):
+    type: str | None = None
+
+
+class Options(msgspec.Struct, kw_only=True):
+    """The fields that chat and completions have in common. Fields that are not known are ignored, as live."""
 
     model: str
-    messages: Annotated[list[_Message], Meta(min_length=1)]
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -109,15 +157,46 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     frequency_penalty: _Penalty | None = None
     presence_penalty: _Penalty | None = None
     repetition_penalty: Annotated[float, Meta(gt=0, le=2)] | None = None
-    tools: list[_Tool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | _NamedChoice | None = None
+    logit_bias: dict[str, _Bias] | None = None
+
+    def check(self) -> None:
+        """Find what types cannot: ValueError with the platform's kind of message."""
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options is only allowed when stream is true")
+
+    def check_size(self, model: Model, prompt: int) -> None:
+        """Refuse more tokens than the model has room for, in the words that were seen live."""
+        if self.max_tokens is not None and self.max_tokens > model.output:
+            raise bad(f"max_tokens (current value: {self.max_tokens}) must be between 0 and {model.output} ")
+        if prompt > model.context:
+            raise bad(f"the prompt has {prompt} tokens, and {model.id} reads at most {model.context}")
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream is to end with the usage."""
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+
+class ChatRequest(Options, kw_only=True):
+    """The body of a chat request."""
+
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["auto", "none", "required"] | NamedChoice | None = None
+    parallel_tool_calls: bool | None = None
     response_format: _ResponseFormat | None = None
     enable_thinking: bool | None = None
     separate_reasoning: bool | None = None
     reasoning_split: bool | None = None
+    reasoning_effort: str | None = None
+    thinking: _Thinking | None = None
+    modalities: list[Literal["text", "audio"]] | None = None
 
     def check(self) -> None:
-        """Find what types cannot: ValueError with the platform's kind of message."""
+        """Find what types cannot."""
+        super().check()
         called = {call.id for message in self.messages for call in message.tool_calls or ()}
         for index, message in enumerate(self.messages):
             if message.content is None and message.role != "assistant":
@@ -127,200 +206,103 @@ class ChatRequest(msgspec.Struct, kw_only=True):
         form = self.response_format
         if form is not None and (form.type == "json_schema") != (form.json_schema is not None):
             raise ValueError("response_format.json_schema is needed for, and only for, the type json_schema")
-        if isinstance(self.tool_choice, _NamedChoice):
+        if isinstance(self.tool_choice, NamedChoice):
             name = self.tool_choice.function.name
             if all(tool.function.name != name for tool in self.tools or ()):
                 raise ValueError(f"tool_choice names {name!r}, which is not among the tools")
         if self.tool_choice == "required" and not self.tools:
             raise ValueError("tool_choice is required and there are no tools")
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true")
+        if self.modalities is not None and "text" not in self.modalities:
+            raise ValueError("modalities is either [text] or [text, audio]")
+
+    def check_features(self, model: Model, prompt: int) -> None:
+        """Refuse what a model cannot do, in the words that were seen live (the contract's x-error-reasons)."""
+        if self.tools and "function-calling" not in model.features:
+            raise bad("model features function calling not support")
+        if self.wants_json and "structured-outputs" not in model.features:
+            raise bad(f"model: {model.id} does not support feature: structured-outputs")
+        for part in (part for message in self.messages for part in message.media):
+            _check_media(part, model)
+        if self.wants_audio and not model.speaks:
+            raise bad("model features audio not support")
+        self.check_size(model, prompt)
 
     def fingerprint(self) -> list[Any]:
         """What decides the text, and nothing else: streaming the same request gives the same words."""
         return [self.model, self.messages, self.tools, self.tool_choice, self.response_format]
+
+    def thinks(self, model: Model) -> bool:
+        """Whether the model reasons before it answers: one that can does, unless any of the switches says no."""
+        off = self.enable_thinking is False or self.reasoning_effort == "none"
+        return model.thinks and not off and (self.thinking is None or self.thinking.type != "disabled")
 
     @property
     def wants_json(self) -> bool:
         return self.response_format is not None and self.response_format.type != "text"
 
     @property
-    def has_pictures(self) -> bool:
-        return any(message.pictures for message in self.messages)
+    def wants_audio(self) -> bool:
+        return self.modalities is not None and "audio" in self.modalities
 
     @property
     def prompt(self) -> str:
         """The last thing the user said."""
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
-
-class _Piece(msgspec.Struct, frozen=True):
-    """A token and where it goes. `call` numbers the tool call that an arguments token belongs to."""
-
-    kind: Literal["reasoning", "content", "arguments"]
-    text: str
-    call: int = 0
-
-
-class Choice(msgspec.Struct):
-    """One answer, as tokens. `calls` has id and name of each tool call; their arguments are pieces."""
-
-    pieces: list[_Piece]
-    finish: str
-    calls: list[tuple[str, str]] = []
-    details: bool = False
-
-    @property
-    def size(self) -> int:
-        return len(self.pieces)
-
-    @property
-    def reasoning_size(self) -> int:
-        return sum(piece.kind == "reasoning" for piece in self.pieces)
-
-    def _joined(self, kind: str, call: int = 0) -> str:
-        return "".join(piece.text for piece in self.pieces if piece.kind == kind and piece.call == call)
-
-    def message(self) -> dict[str, Any]:
-        """The message of a whole answer."""
-        content, reasoning = self._joined("content"), self._joined("reasoning")
-        message: dict[str, Any] = {"role": "assistant", "content": content or (None if self.calls else "")}
-        if reasoning:
-            message |= self._reasoning(reasoning)
-        if self.calls:
-            message["tool_calls"] = [
-                {"index": index, **_tool_call(identifier, name, self._joined("arguments", index))}
-                for index, (identifier, name) in enumerate(self.calls)
-            ]
-        return message
-
-    def deltas(self) -> Iterator[dict[str, Any]]:
-        """The deltas of a stream: one a token, each tool call opened by a fragment with its id and name."""
-        first: dict[str, Any] = {"role": "assistant"}
-        opened = 0
-        for piece in self.pieces:
-            if piece.kind == "arguments":
-                while opened <= piece.call:
-                    identifier, name = self.calls[opened]
-                    yield {**first, "tool_calls": [{"index": opened, **_tool_call(identifier, name, "")}]}
-                    first, opened = {}, opened + 1
-                yield {"tool_calls": [{"index": piece.call, "function": {"arguments": piece.text}}]}
-            elif piece.kind == "reasoning":
-                yield {**first, "content": None, **self._reasoning(piece.text)}
-            else:
-                yield {**first, "content": piece.text}
-            first = {}
-
-    def _reasoning(self, text: str) -> dict[str, Any]:
-        if not self.details:
-            return {"reasoning_content": text}
-        detail = {"type": "reasoning.text", "text": text, "id": "reasoning-text-1", "format": "openai-responses-v1"}
-        return {"reasoning_content": text, "reasoning_details": [{**detail, "index": 0}]}
+    def tokens(self) -> Prompt:
+        """Everything that is sent to the model, four tokens of frame for each message."""
+        found: list[str] = []
+        pictures = sound = 0
+        for message in self.messages:
+            found += ["<|", message.role, "|>", *words.tokens(message.text), "\n"]
+            for part in message.media:
+                size, name = _size(part)
+                found += [name] * size
+                if isinstance(part, AudioPart):
+                    sound += size
+                else:
+                    pictures += size
+            for call in message.tool_calls or ():
+                found += words.tokens(call.function.name + call.function.arguments)
+        if self.tools:
+            found += words.tokens(msgspec.json.encode(self.tools).decode())
+        return Prompt(found, pictures, sound)
 
 
-def _tool_call(identifier: str, name: str, arguments: str) -> dict[str, Any]:
-    return {"id": identifier, "type": "function", "function": {"name": name, "arguments": arguments}}
+def _size(part: ImagePart | VideoPart | AudioPart) -> tuple[int, str]:
+    """How many tokens a part stands for, and a name for them that other parts do not have."""
+    if isinstance(part, ImagePart):
+        return _PICTURE_TOKENS[part.image_url.detail or "auto"], part.image_url.url
+    if isinstance(part, VideoPart):
+        return _VIDEO_TOKENS, part.video_url.url
+    return _SOUND_TOKENS, part.input_audio.data
 
 
-def choose(request: ChatRequest, model: Model, dice: Random) -> Choice:
-    """Make one answer to a request.
-
-    Raises:
-        ValueError: the schema of a strict structured output cannot be met.
-    """
-    pieces: list[_Piece] = []
-    after: list[_Piece]
-    calls: list[tuple[str, str]] = []
-    finish = "stop"
-    # After a tool has answered the model speaks, whatever `tool_choice` says: a loop over tools has to end.
-    wanted = [] if request.messages[-1].role == "tool" else _wanted(request)
-    if wanted:
-        finish = "tool_calls"
-        after = []
-        for index, function in enumerate(wanted):
-            calls.append((f"call_{dice.getrandbits(64):016x}", function.name))
-            arguments = fit(function.parameters or {"type": "object"}, request.prompt, dice)
-            after += [
-                _Piece("arguments", text, index) for text in words.tokens(msgspec.json.encode(arguments).decode())
-            ]
+def _check_media(part: ImagePart | VideoPart | AudioPart, model: Model) -> None:
+    if isinstance(part, AudioPart):
+        if "audio" not in model.inputs:
+            raise bad("model features audio not support")
+        data = part.input_audio.data
+        good = data.startswith(("http://", "https://")) or _is_base64(data.rpartition(";base64,")[2])
+        where, wanted = "input_audio.data", "a URL nor base64"
     else:
-        after = [_Piece("content", text) for text in _stopped(words.tokens(_content(request, dice)), request.stop)]
-    if model.thinks and request.enable_thinking is not False:
-        pondered = words.thought(request.prompt, dice)
-        separate = model.separates if request.separate_reasoning is None else request.separate_reasoning
-        if separate:
-            pieces = [_Piece("reasoning", text) for text in words.tokens(pondered)]
-        else:
-            pieces = [_Piece("content", text) for text in words.tokens(f"<think>\n{pondered}\n</think>\n\n")]
-    pieces += after
-    limit = min(request.max_tokens or model.output, model.output)
-    if len(pieces) > limit:
-        pieces, finish = pieces[:limit], "length"
-        # A call that was cut before its first argument was never made.
-        calls = calls[: max((piece.call + 1 for piece in pieces if piece.kind == "arguments"), default=0)]
-    return Choice(pieces, finish, calls, details=bool(request.reasoning_split))
+        picture = isinstance(part, ImagePart)
+        if ("image" if picture else "video") not in model.inputs:
+            raise bad(f"model features {'vision' if picture else 'video'} not support")
+        kind, url = ("image", part.image_url.url) if isinstance(part, ImagePart) else ("video", part.video_url.url)
+        head, comma, data = url.partition(";base64,")
+        good = url.startswith(("http://", "https://")) or (
+            head.startswith(f"data:{kind}/") and bool(comma) and _is_base64(data)
+        )
+        where, wanted = f"{kind}_url.url", f"an http(s) URL nor a data URL of {kind}/*"
+    if not good:
+        raise bad(f"{where} is neither {wanted}")
 
 
-def _wanted(request: ChatRequest) -> list[_Function]:
-    """The functions to call now."""
-    tools = [tool.function for tool in request.tools or ()]
-    if not tools or request.tool_choice == "none":
-        return []
-    if isinstance(request.tool_choice, _NamedChoice):
-        name = request.tool_choice.function.name
-        return [function for function in tools if function.name == name]
-    prompt = request.prompt.lower()
-    named = [
-        function
-        for function in tools
-        if any(form in prompt for form in (function.name.lower(), function.name.lower().replace("_", " ")))
-    ]
-    return named or (tools[:1] if request.tool_choice == "required" else [])
-
-
-def _content(request: ChatRequest, dice: Random) -> str:
-    results = _tool_results(request)
-    form = request.response_format
-    if form is not None and form.json_schema is not None and form.json_schema.schema is not None:
-        try:
-            value = fit(form.json_schema.schema, request.prompt, dice)
-        except Unsupported:
-            if form.json_schema.strict:
-                raise
-            value = {}
-        return msgspec.json.encode(value).decode()
-    text = words.tool_answer(results, dice) if results else words.answer(request.prompt, dice)
-    if request.wants_json:
-        return msgspec.json.encode({"answer": text, "subjects": words.subjects(request.prompt)[:4]}).decode()
-    return text
-
-
-def _tool_results(request: ChatRequest) -> list[tuple[str, str]]:
-    """Name and text of what the tools answered since the user spoke last."""
-    names = {call.id: call.function.name for message in request.messages for call in message.tool_calls or ()}
-    found: list[tuple[str, str]] = []
-    for message in reversed(request.messages):
-        if message.role == "user":
-            break
-        if message.role == "tool":
-            found.insert(0, (names.get(message.tool_call_id or "", "the tool"), message.text))
-    return found
-
-
-def _stopped(tokens: list[str], stop: str | list[str] | None) -> list[str]:
-    """End a text at its first stop sequence, which stays in it (contract/llm.md 5)."""
-    stops = [stop] if isinstance(stop, str) else stop or []
-    text = "".join(tokens)
-    ends = [text.find(one) + len(one) for one in stops if one and one in text]
-    return words.tokens(text[: min(ends)]) if ends else tokens
-
-
-def prompt_tokens(request: ChatRequest) -> list[str]:
-    """The tokens of everything that is sent to the model, four of frame for each message."""
-    found: list[str] = []
-    for message in request.messages:
-        found += ["<|", message.role, "|>", *words.tokens(message.text), "\n"]
-        found += ["<picture>"] * (_TOKENS_OF_A_PICTURE * message.pictures)
-        for call in message.tool_calls or ():
-            found += words.tokens(call.function.name + call.function.arguments)
-    if request.tools:
-        found += words.tokens(msgspec.json.encode(request.tools).decode())
-    return found
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        return False

@@ -160,10 +160,13 @@ def answer(prompt: str, dice: Random) -> str:
     return " ".join(fill(sentence) for sentence in (opening, *body, dice.choice(_CLOSERS)))
 
 
-def thought(prompt: str, dice: Random) -> str:
-    """What a reasoning model thinks before it answers."""
+def thought(prompt: str, dice: Random, *, effort: str = "") -> str:
+    """What a reasoning model thinks before it answers; an effort of "low" takes less of it, "high" and "max" more."""
     fill = _filler(subjects(prompt), dice)
-    return " ".join(fill(sentence) for sentence in _THOUGHTS)
+    sentences = _THOUGHTS[:2] if effort in ("minimal", "low") else _THOUGHTS
+    if effort in ("high", "xhigh", "max"):
+        sentences = (*_THOUGHTS[:-1], *dice.sample(_BODY, 4), _THOUGHTS[-1])
+    return " ".join(fill(sentence) for sentence in sentences)
 
 
 def tool_answer(results: list[tuple[str, str]], dice: Random) -> str:
