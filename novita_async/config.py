@@ -30,9 +30,13 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
-__all__ = ["Limits", "RetryPolicy", "Settings", "Timeouts", "adjusted", "load_settings"]
+__all__ = ["TIERS", "Limits", "RetryPolicy", "Settings", "Timeouts", "adjusted", "load_settings"]
 
 _TEXTS = ("api_key", "base_url", "llm_base_url", "api_url", "sandbox_url", "domain", "endpoint_base_url")
+
+
+#: The account's tiers, by what was topped up (contract/llm.md 4).
+TIERS = ("T1", "T2", "T3", "T4", "T5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,9 @@ class Limits:
         polls: status reads in flight, of all waiting tasks together.
         poll_rate: status reads a second, of all waiting tasks together.
         rpm: requests a minute, one number for every model or one for each; None sends as fast as `requests` allows.
+        tpm: tokens a minute of language models, likewise. A call counts with an estimate until it has told its usage.
+        tier: "T1" to "T5", the account's: the platform's own numbers for every language model that `rpm` and `tpm` say
+            nothing of.
         max_event_bytes: the largest single event of a stream.
         keep_alive: seconds an unused connection is kept.
     """
@@ -76,16 +83,21 @@ class Limits:
     polls: int = 32
     poll_rate: float = 500.0
     rpm: int | Mapping[str, int] | None = None
+    tpm: int | Mapping[str, int] | None = None
+    tier: str | None = None
     max_event_bytes: int = 16 * 1024 * 1024
     keep_alive: float = 30.0
 
     def __post_init__(self) -> None:
         counts = {"requests": self.requests, "polls": self.polls, "max_event_bytes": self.max_event_bytes}
-        rpms = self.rpm if isinstance(self.rpm, Mapping) else {} if self.rpm is None else {"every model": self.rpm}
-        counts.update({f"rpm of {name}": value for name, value in rpms.items()})
+        for kind, given in (("rpm", self.rpm), ("tpm", self.tpm)):
+            each = given if isinstance(given, Mapping) else {} if given is None else {"every model": given}
+            counts.update({f"{kind} of {name}": value for name, value in each.items()})
         for name, value in counts.items():
             if value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value!r}")
+        if self.tier is not None and self.tier not in TIERS:
+            raise ConfigError(f"tier must be one of {', '.join(TIERS)}, got {self.tier!r}")
         check_seconds("keep_alive", self.keep_alive)
         if not self.poll_rate > 0:
             raise ConfigError(f"poll_rate must be above 0, got {self.poll_rate!r}")
@@ -93,6 +105,10 @@ class Limits:
     def rpm_of(self, model: str) -> int | None:
         """The requests a minute allowed for a model, None for no limit."""
         return self.rpm.get(model) if isinstance(self.rpm, Mapping) else self.rpm
+
+    def tpm_of(self, model: str) -> int | None:
+        """The tokens a minute allowed for a model, None for no limit."""
+        return self.tpm.get(model) if isinstance(self.tpm, Mapping) else self.tpm
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +157,7 @@ class Settings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    priority: int = 0
 
     def require_key(self) -> str:
         """The API key, or a `ConfigError` that says where one may come from."""
@@ -192,14 +209,20 @@ def load_settings(
     )
 
 
-def adjusted(settings: Settings, timeout: float | None, max_retries: int | None) -> Settings:
-    """The settings with another limit for whole calls and another number of retries, each where it is given."""
+def adjusted(
+    settings: Settings, timeout: float | None, max_retries: int | None, priority: int | None = None
+) -> Settings:
+    """The settings with another limit for whole calls, number of retries and priority, each where it is given."""
     if timeout is not None:
         settings = replace(settings, timeouts=replace(settings.timeouts, total=timeout))
     if max_retries is not None:
         if isinstance(max_retries, bool) or max_retries < 0:
             raise ConfigError(f"max_retries must be 0 or more, got {max_retries!r}")
         settings = replace(settings, retry=replace(settings.retry, attempts=max_retries + 1))
+    if priority is not None:
+        if isinstance(priority, bool) or not isinstance(priority, int):
+            raise ConfigError(f"priority must be an integer, got {priority!r}")
+        settings = replace(settings, priority=priority)
     return settings
 
 

@@ -15,6 +15,7 @@ from ..errors import (
 )
 from ..transport.protocol import Request, Response
 from .bodies import Upload, read_refusal
+from .meter import estimate, unbilled
 from .retry import RETRYABLE, Replay, delays
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from ..config import RetryPolicy
     from .call import Call, Runtime
+    from .meter import Tokens
+    from .rates import RateGate, Step
 
 __all__ = ["Attempts"]
 
@@ -31,7 +34,11 @@ T = TypeVar("T")
 class Attempts:
     """One call and its attempts. Holds a slot of the client while an answer is open."""
 
-    __slots__ = ("_deadline", "_delays", "_first", "_holding", "_request", "_runtime", "call", "number")
+    __slots__ = (
+        *("_deadline", "_delays", "_first", "_holding", "_rate", "_request", "_runtime", "call", "number"),
+        # Of the attempt under way: the tokens that its rate gate counts for it, and when it was sent and ended.
+        *("_ended", "_need", "_sent"),
+    )
 
     def __init__(self, runtime: Runtime, call: Call) -> None:
         runtime.enter()
@@ -48,6 +55,10 @@ class Attempts:
         self._delays: Generator[float, None, None] | None = None
         self._holding = False
         self._first = False
+        self._rate = runtime.rate(call.model) if call.model else None
+        self._need = 0
+        self._sent: Step | None = None
+        self._ended: Step | None = None
 
     @property
     def in_flight(self) -> bool:
@@ -56,11 +67,15 @@ class Attempts:
 
     async def run(self, consume: Callable[[Response], Awaitable[T]]) -> T:
         """Send until an attempt succeeds; `consume` reads the answer within the same attempt."""
-        while True:
-            try:
-                return await self._attempt(consume)
-            except RETRYABLE as error:
-                await self.retry(error)
+        try:
+            while True:
+                try:
+                    return await self._attempt(consume)
+                except RETRYABLE as error:
+                    await self.retry(error)
+        except BaseException:
+            self.settle(None)
+            raise
 
     async def open(self) -> Response:
         """Send until an answer below 400 is there, and leave its body open: `release` gives the slot back."""
@@ -71,6 +86,8 @@ class Attempts:
         if not self._take_place_now():
             await self._take_place()
         self.number += 1
+        if self.call.hold is not None:
+            self.call.hold.sending()
         limit, name = self._limit()
         response = None
         done = False
@@ -78,6 +95,8 @@ class Attempts:
         try:
             async with scope:
                 response = await runtime.send(self._request)
+                if self._rate is not None and self._rate.listens:
+                    self._rate.hear(response.headers)
                 if response.status >= 300:
                     secret = runtime.settings.api_key or ""
                     raise await read_refusal(response, secret=secret, now=runtime.clock.time())
@@ -99,45 +118,74 @@ class Attempts:
 
     def _take_place_now(self) -> bool:
         """Pass the gates without a turn of the loop where they stand open, as they mostly do."""
-        runtime, model = self._runtime, self.call.model
+        runtime, rate = self._runtime, self._rate
         if runtime.life.closed or not runtime.slots.acquire_nowait():
             return False
-        if model:
-            rate = runtime.rate(model)
-            if not rate.acquire_nowait():
+        if rate is not None:
+            self._need = 0
+            self._sent = rate.send_freely()
+            if self._sent is None:
                 runtime.slots.release()
                 return False
-            rate.sent()
         self._holding = True
         return True
 
     async def _take_place(self) -> None:
-        runtime = self._runtime
-        rate = runtime.rate(self.call.model) if self.call.model else None
+        runtime, rate, call = self._runtime, self._rate, self.call
+        priority = runtime.settings.priority if call.priority is None else call.priority
         try:
             async with runtime.clock.timeout(self._remaining()):
                 if rate is not None:
-                    await rate.acquire(first=self._first)
+                    self._need = estimate(call.body).total if rate.counts_tokens else 0
+                    await rate.acquire(self._need, priority=priority, first=self._first)
                 try:
-                    await runtime.slots.acquire()
+                    await runtime.slots.acquire(priority=priority)
                 except BaseException:
                     if rate is not None:
-                        rate.unsent()
+                        rate.unsent(self._need)
                     raise
         except TimeoutError as error:
             raise CallTimeout("total", self._total(), sent=False) from error
-        if rate is not None:
-            rate.sent()
-        if runtime.life.closed:
-            runtime.slots.release()
-            raise ClientClosed("the client was closed while this call waited for its turn")
         self._holding = True
+        if rate is not None:
+            self._sent = rate.sent()
+        if runtime.life.closed:
+            self.release()
+            raise ClientClosed("the client was closed while this call waited for its turn")
 
     def release(self) -> None:
         """Give the slot back. Safe to call twice."""
         if self._holding:
             self._holding = False
             self._runtime.slots.release()
+            if self._need and self._rate is not None:
+                self._ended = self._rate.ended(self._need)
+
+    def settle(self, tokens: Tokens | None) -> None:
+        """Say what the call used, once it is over; None where its answer did not tell."""
+        rate = self._rate
+        if rate is not None and tokens is not None:
+            self._correct(rate, tokens.prompt + tokens.completion)
+        if self.call.hold is not None:
+            self.call.hold.settle(tokens)
+
+    def _correct(self, rate: RateGate, used: int) -> None:
+        """Let the gate count what the attempt used in place of its need. Safe to call twice."""
+        step = self._ended or self._sent
+        if step is not None:
+            rate.corrected(step, used - self._need)
+        self._ended = self._sent = None
+
+    def _failed(self, error: NovitaError) -> None:
+        """Let the gate and the meter know what became of the attempt."""
+        rate, sent = self._rate, self._sent
+        if rate is not None:
+            if unbilled(error):
+                self._correct(rate, 0)
+            if isinstance(error, RateLimited) and sent is not None:
+                rate.refused(sent, tokens="TOKEN" in error.reason.upper())
+        if self.call.hold is not None:
+            self.call.hold.failed(error)
 
     def _total(self) -> float:
         return self.call.timeout or self._runtime.settings.timeouts.total or 0.0
@@ -154,6 +202,7 @@ class Attempts:
 
     async def retry(self, error: NovitaError) -> None:
         """Wait for the next attempt, or raise the error when there is to be none."""
+        self._failed(error)
         runtime, call = self._runtime, self.call
         policy: RetryPolicy = runtime.settings.retry
         last = self.number >= (call.attempts if call.attempts is not None else policy.attempts)
@@ -174,11 +223,13 @@ class Attempts:
         remaining = self._remaining()
         if remaining is not None and delay >= remaining:
             raise self._final(error) from error.__cause__
+        if call.hold is not None:
+            call.hold.renew()
         runtime.life.retried += 1
-        if isinstance(error, RateLimited) and call.model:
+        if isinstance(error, RateLimited) and self._rate is not None:
             # Everybody who wants this model waits, and this call is the first of them.
             self._first = True
-            runtime.rate(call.model).pause(delay)
+            self._rate.pause(delay)
         else:
             await runtime.naps.take(delay)
 

@@ -25,7 +25,9 @@ from ..wire.json import Decoders, decode
 from ..wire.problem import embedded_error
 from .attempts import Attempts
 from .bodies import read_all
-from .gate import Gate, Naps, RateGate
+from .gate import Gate, Naps
+from .meter import Hold
+from .rates import RateGate, rates_of
 from .retry import Replay, default_decision
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from ..transport.middleware import Middleware, Send
     from ..transport.protocol import Request, Response, Transport
     from .clock import Clock
+    from .meter import Meter
     from .retry import RetryDecision
 
 __all__ = ["Answer", "Auth", "Call", "Runtime", "read_answer"]
@@ -67,6 +70,8 @@ class Call(msgspec.Struct, kw_only=True):
         timeout: the whole call in seconds; None for the client's `Timeouts.total`.
         attempt: one attempt in seconds; None for the client's `Timeouts.attempt`.
         attempts: how often it is sent at most; None for the client's `RetryPolicy.attempts`.
+        priority: whoever has a higher one goes first where calls wait; None for the client's.
+        hold: what a `Meter` has set aside for it.
     """
 
     method: str
@@ -79,6 +84,8 @@ class Call(msgspec.Struct, kw_only=True):
     timeout: float | None = None
     attempt: float | None = None
     attempts: int | None = None
+    priority: int | None = None
+    hold: Hold | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -98,7 +105,7 @@ class Closable(Protocol):
 class _Life:
     """What changes in the life of a client, held once for all views of its runtime."""
 
-    __slots__ = ("closed", "loop", "retried", "send", "sent", "transport")
+    __slots__ = ("closed", "loop", "retried", "send", "sent", "transport", "usage")
 
     def __init__(self) -> None:
         self.sent = 0
@@ -107,6 +114,7 @@ class _Life:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.transport: Transport | None = None
         self.send: Send | None = None
+        self.usage: dict[str, Any] = {}  # by model, as `llm.usage` counts
 
 
 class Runtime:
@@ -135,8 +143,10 @@ class Runtime:
         self.slots = Gate(settings.limits.requests)
         self.naps = Naps(clock)
         self.decide = decide
+        self.meter: Meter | None = None
         self.open: weakref.WeakSet[Closable] = weakref.WeakSet()
         self.life = _Life()
+        self.shared: dict[str, Any] = {}  # what facades keep for a client and all its views
         self._make_transport = make_transport
         self._middleware = tuple(middleware)
         self._rates: dict[str, RateGate] = {}
@@ -219,7 +229,7 @@ class Runtime:
         """The rate gate of a model."""
         gate = self._rates.get(model)
         if gate is None:
-            gate = self._rates[model] = RateGate(self.clock, self.settings.limits.rpm_of(model))
+            gate = self._rates[model] = RateGate(self.clock, *rates_of(self.settings.limits, model))
         return gate
 
     @property

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from novita_async.errors import ClientClosed
-from novita_async.runtime.gate import Gate, RateGate
+from novita_async.runtime.gate import Gate
+from novita_async.runtime.rates import RateGate
 
 
 async def queue(gate, count, **options):
