@@ -31,6 +31,13 @@
     |     ProtocolError           a body that cannot be read as what it must be
     |       EventTooLarge         one event of a stream is over `Limits.max_event_bytes`
     |       StreamCut             a stream ended before its end; `.partial` has what came
+    |-- a model's: an answer that is not what was asked for
+    |     AnswerError             `.text` and `.completion`: what it said instead of the value
+    |       AnswerRefused         it refused, or a filter stopped it
+    |       AnswerCut             `max_tokens` were used up before its end
+    |       AnswerInvalid         it does not validate; `.reason`
+    |     ToolError               a tool failed, where that was to be raised; `.tool` names it
+    |     TooManyTurns            it still called tools after `max_turns`; `.messages` has them all
     |-- a thing that was submitted
     |     TaskError               `.task_id` and `.handle`, whatever happened
     |       TaskFailed            the platform reports a failure; `.reason`
@@ -55,6 +62,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "APIError",
+    "AnswerCut",
+    "AnswerError",
+    "AnswerInvalid",
+    "AnswerRefused",
     "AuthenticationError",
     "BadRequest",
     "CallTimeout",
@@ -86,6 +97,8 @@ __all__ = [
     "TaskFailed",
     "TaskStateUnknown",
     "TaskTimeout",
+    "TooManyTurns",
+    "ToolError",
     "TransportError",
     "ValidationError",
     "WrongEventLoop",
@@ -96,7 +109,8 @@ class NovitaError(Exception):
     """Base of every error this package raises on purpose.
 
     Attributes:
-        partial: what a stream had put together before it broke, where the caller asked for that; else None.
+        partial: what a stream had put together before it broke, where the caller asked for that; the messages so far
+            of a run of tools; else None.
         task_id: the task that was waited for, where the error ended a wait; else "".
         handle: its `Task`, to be waited for again; else None.
     """
@@ -282,6 +296,69 @@ class EventTooLarge(ProtocolError):
 
 class StreamCut(ProtocolError):
     """A stream ended without its end marker. `partial` holds what was put together so far."""
+
+
+# ---------------------------------------------------------------------------------------- a model's
+
+
+class AnswerError(NovitaError):
+    """The answer of a model is not the value that was asked for.
+
+    Attributes:
+        text: what it said.
+        completion: the whole answer, with its usage.
+    """
+
+    def __init__(self, message: str, *, text: str, completion: Any) -> None:
+        self.text = text
+        self.completion = completion
+        super().__init__(message)
+
+
+class AnswerRefused(AnswerError):
+    """The model refused, or a filter stopped it. `text` is the refusal, where it gave one."""
+
+
+class AnswerCut(AnswerError):
+    """The answer was cut: `max_tokens` were used up before its end."""
+
+
+class AnswerInvalid(AnswerError):
+    """The answer is not JSON, or not of the type. `reason` says what is wrong where."""
+
+    def __init__(self, reason: str, *, text: str, completion: Any) -> None:
+        self.reason = reason
+        super().__init__(f"the answer does not validate: {reason}", text=text, completion=completion)
+
+
+class ToolError(NovitaError):
+    """A tool failed, its arguments were wrong, or there is no such tool.
+
+    Attributes:
+        tool: its name, as the model wrote it.
+        arguments: JSON text, as the model wrote it.
+        reason: what went wrong; the model is told that, where the error is not raised.
+    """
+
+    def __init__(self, reason: str, *, tool: str, arguments: str) -> None:
+        self.tool = tool
+        self.arguments = arguments
+        self.reason = reason
+        super().__init__(f"{tool}: {reason}")
+
+
+class TooManyTurns(NovitaError):
+    """The model still called tools in its last turn.
+
+    Attributes:
+        messages: the conversation, answers of the tools included: it can be carried on.
+        completion: the last answer.
+    """
+
+    def __init__(self, turns: int, *, messages: list[Any], completion: Any) -> None:
+        self.messages = messages
+        self.completion = completion
+        super().__init__(f"the model still calls tools after {turns} {'turn' if turns == 1 else 'turns'}")
 
 
 # ------------------------------------------------------------------------------------------- tasks

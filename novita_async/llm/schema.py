@@ -1,0 +1,168 @@
+"""JSON Schemas of Python types, and what strict structured output makes of them (contract/llm.md 7).
+
+Types are msgspec's: structs, dataclasses, typed dicts, enums, and what is put together of them; or pydantic's, which is
+never imported here: whoever has a model of it has imported it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import msgspec
+
+from ..errors import ValidationError
+from ..wire.json import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["name_of", "reader_of", "schema_of", "strict_schema", "wrapped"]
+
+Schema = dict[str, Any]
+
+_MODULES = re.compile(r"[\w.<>]+\.")
+_REF = "#/$defs/{name}"
+_KEPT = {
+    *("type", "properties", "items", "enum", "anyOf", "$ref", "description", "pattern", "format", "multipleOf"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems"),
+}
+#: Keywords that strict output does not know, as words for the model. What comes is checked against the type anyway.
+_IN_WORDS = {
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "uniqueItems": "no item twice",
+    "contentEncoding": "encoded as {}",
+}
+_FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"}
+_JSON_TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
+
+
+def name_of(type_: Any) -> str:
+    """The name of a type for people, without the modules it is of."""
+    return type_.__name__ if isinstance(type_, type) and not get_args(type_) else _MODULES.sub("", str(type_))
+
+
+def schema_of(type_: Any) -> Schema:
+    """The JSON Schema of a type, with its root in place and everything else under `$defs`.
+
+    Raises:
+        ValidationError: there is none.
+    """
+    try:
+        if _is_pydantic(type_):
+            schema: Schema = sys.modules["pydantic"].TypeAdapter(type_).json_schema()
+            parts: Schema = schema.pop("$defs", {})
+        else:
+            (schema,), parts = msgspec.json.schema_components((type_,), ref_template=_REF)
+    except Exception as error:  # whatever the two libraries, or a type's own hooks, have against it
+        reason = str(error).partition("\n")[0].removesuffix(" requires either:")
+        raise ValidationError(f"no JSON Schema can be made of {name_of(type_)}: {reason}") from error
+    root = schema.pop("$ref", None)
+    if root is not None:
+        name = root.rpartition("/")[2]
+        schema = {**parts[name], **schema}
+        if f'"{root}"'.encode() not in encode([schema, parts]):  # unless it refers to itself
+            del parts[name]
+    schema.pop("title", None)
+    return {**schema, "$defs": parts} if parts else schema
+
+
+def reader_of(type_: Any) -> Callable[[str], Any]:
+    """What turns JSON text into a checked value of a type. Numbers that come as text are taken.
+
+    The reader raises ValueError with the reason.
+    """
+    if _is_pydantic(type_):
+        return sys.modules["pydantic"].TypeAdapter(type_).validate_json  # its error is a ValueError
+    decoder = msgspec.json.Decoder(type_, strict=False)
+
+    def read(text: str) -> Any:
+        try:
+            return decoder.decode(text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+
+    return read
+
+
+def wrapped(type_: Any) -> Any:
+    """A type that has a value of another one as its `value`: the root of structured output is an object."""
+    if _is_pydantic(type_):
+        return sys.modules["pydantic"].create_model("Answer", value=(type_, ...))
+    return msgspec.defstruct("Answer", [("value", type_)])
+
+
+def strict_schema(schema: Mapping[str, Any]) -> Schema | None:
+    """A schema as strict mode wants it: no other properties, all of them required, no keyword that it does not know.
+
+    Returns:
+        The strict schema; None when there is none, because free keys, tuples or any value at all are allowed.
+    """
+    try:
+        strict = _strict(schema)
+        if parts := schema.get("$defs"):
+            strict["$defs"] = {name: _strict(part) for name, part in parts.items()}
+    except _NotStrict:
+        return None
+    return strict
+
+
+class _NotStrict(Exception):
+    """A schema that strict mode cannot say."""
+
+
+def _strict(schema: object) -> Schema:
+    if not isinstance(schema, dict):
+        raise _NotStrict
+    given = cast("Schema", schema)
+    found: Schema = {key: value for key, value in given.items() if key in _KEPT}
+    if "const" in given:
+        found["enum"] = [given["const"]]
+    if "oneOf" in given:
+        found["anyOf"] = given["oneOf"]
+    if "allOf" in given:
+        if len(given["allOf"]) != 1 or "$ref" in found:
+            raise _NotStrict
+        return _strict({**given["allOf"][0], **{key: value for key, value in given.items() if key != "allOf"}})
+    if "prefixItems" in given:
+        raise _NotStrict
+    if isinstance(found.get("type"), list):
+        rest = {key: value for key, value in given.items() if key not in ("type", "description")}
+        found = {"anyOf": [{**rest, "type": kind} for kind in found["type"]], **_described(found.get("description"))}
+    words = [words.format(given[key]) for key, words in _IN_WORDS.items() if given.get(key)]
+    if found.get("format") not in _FORMATS and (form := found.pop("format", None)):
+        words.append(str(form))
+    if words:
+        found["description"] = f"{found.get('description', '')} ({', '.join(words)})".lstrip()
+    if "$ref" in found:  # which stands alone
+        described = _described(found.get("description"))
+        return {"anyOf": [{"$ref": found["$ref"]}], **described} if described else {"$ref": found["$ref"]}
+    if "anyOf" in found:
+        found["anyOf"] = [_strict(option) for option in found["anyOf"]]
+    elif "enum" in found:
+        options: list[object] = found["enum"]
+        kinds = {_JSON_TYPES.get(type(option), "") for option in options}
+        if len(kinds) == 1 and "" not in kinds:
+            found["type"] = kinds.pop()
+    elif "type" not in found:
+        raise _NotStrict
+    if found.get("type") == "object":
+        if "properties" not in found:
+            raise _NotStrict
+        found["properties"] = {name: _strict(inner) for name, inner in found["properties"].items()}
+        found["required"] = list(found["properties"])
+        found["additionalProperties"] = False
+    elif found.get("type") == "array":
+        found["items"] = _strict(found.get("items"))
+    return found
+
+
+def _described(description: str | None) -> Schema:
+    return {"description": description} if description else {}
+
+
+def _is_pydantic(type_: Any) -> bool:
+    """Whether a type is pydantic's or is put together of such."""
+    return hasattr(type_, "__pydantic_core_schema__") or any(_is_pydantic(part) for part in get_args(type_))
