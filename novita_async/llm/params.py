@@ -33,6 +33,7 @@ class _Params(TypedDict, total=False):
     reasoning_effort: str | None
     thinking: Mapping[str, Any] | None
     modalities: Sequence[str] | None
+    context_length_exceeded_behavior: str | None
 
 
 class ParseParams(_Params, total=False):
@@ -77,6 +78,7 @@ class ChatParams(ParseParams, total=False):
         reasoning_effort: how hard to think, for models that take it.
         thinking: `{"type": "enabled" | "disabled"}`, for models that take it.
         modalities: what comes out, `["text"]` or `["text", "audio"]`.
+        context_length_exceeded_behavior: what happens to a prompt that is too long; its values are not documented.
     """
 
     response_format: Mapping[str, Any] | None
