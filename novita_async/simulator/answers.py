@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import base64
 import io
+import itertools
 import math
 import wave
 from random import Random
@@ -71,6 +72,11 @@ class Choice(msgspec.Struct):
     def joined(self, kind: str, call: int = 0) -> str:
         """The text of one kind."""
         return "".join(piece.text for piece in self.pieces if piece.kind == kind and piece.call == call)
+
+    def blocks(self) -> Iterator[tuple[str, int, list[str]]]:
+        """Its tokens as runs of one kind: the kind, the number of the tool call, the texts."""
+        for (kind, call), pieces in itertools.groupby(self.pieces, lambda piece: (piece.kind, piece.call)):
+            yield kind, call, [piece.text for piece in pieces]
 
     def message(self) -> dict[str, Any]:
         """The message of a whole answer."""

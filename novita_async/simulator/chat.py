@@ -21,11 +21,13 @@ __all__ = [
     "ChatRequest",
     "Function",
     "ImagePart",
+    "JsonSchema",
     "Message",
     "Named",
     "NamedChoice",
     "Options",
     "Part",
+    "ResponseFormat",
     "Source",
     "TextPart",
     "Tool",
@@ -121,15 +123,15 @@ class NamedChoice(msgspec.Struct):
     function: Named
 
 
-class _JsonSchema(msgspec.Struct):
+class JsonSchema(msgspec.Struct):
     name: _Name
     schema: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class _ResponseFormat(msgspec.Struct):
+class ResponseFormat(msgspec.Struct):
     type: Literal["text", "json_object", "json_schema"]
-    json_schema: _JsonSchema | None = None
+    json_schema: JsonSchema | None = None
 
 
 class _StreamOptions(msgspec.Struct):
@@ -186,7 +188,7 @@ class ChatRequest(Options, kw_only=True):
     tools: list[Tool] | None = None
     tool_choice: Literal["auto", "none", "required"] | NamedChoice | None = None
     parallel_tool_calls: bool | None = None
-    response_format: _ResponseFormat | None = None
+    response_format: ResponseFormat | None = None
     enable_thinking: bool | None = None
     separate_reasoning: bool | None = None
     reasoning_split: bool | None = None

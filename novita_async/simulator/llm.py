@@ -19,6 +19,8 @@ from .catalog import MODELS, Model
 from .chat import ChatRequest
 from .completions import Completions
 from .embeddings import Embeddings, Rerank
+from .messages import Messages, shaped
+from .responses import Responses
 from .router import Call, Refusal, Router, json_reply
 
 if TYPE_CHECKING:
@@ -59,6 +61,10 @@ class LLM:
             router.add("POST", f"{prefix}/rerank", guard(Rerank(self._backend).reply))
             router.add("GET", f"{prefix}/models", guard(_list))
             router.add("GET", f"{prefix}/models/{{model:path}}", guard(_retrieve))
+        # Neither has an older prefix.
+        router.add("POST", "/openai/v1/responses", guard(Responses(self._backend).reply))
+        messages = guard(Messages(self._backend).reply, header="x-api-key")
+        router.add("POST", "/anthropic/v1/messages", shaped(messages))
 
     async def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer one request of a batch: its status and JSON. Batches are not held to the limits of a minute.
