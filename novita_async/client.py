@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from .llm import Chat
     from .llm.completions import TextCompletions
     from .llm.embeddings import Embeddings
+    from .llm.messages import Messages
     from .llm.models import Models
     from .llm.rerank import Rerank
+    from .llm.responses import Responses
     from .media.images import Images
     from .media.videos import Videos
     from .runtime.call import Runtime
@@ -159,6 +161,20 @@ class AsyncNovita:
         from .llm.rerank import Rerank
 
         return Rerank(self._core())
+
+    @cached_property
+    def messages(self) -> Messages:
+        """The Anthropic-compatible surface, streamed or whole."""
+        from .llm.messages import Messages
+
+        return Messages(self._core())
+
+    @cached_property
+    def responses(self) -> Responses:
+        """OpenAI's Responses, passed through as they are."""
+        from .llm.responses import Responses
+
+        return Responses(self._core())
 
     @cached_property
     def models(self) -> Models:
