@@ -31,7 +31,7 @@ MAY_KNOW = {
 }
 #: Which module may import which library.
 ONLY_IN = {
-    "aiohttp": {"transport/aiohttp", "simulator/server"},
+    "aiohttp": {"transport/aiohttp", "simulator/server", "simulator/upstream"},
     "websockets": {"transport/websocket"},
     "sqlite3": {"runtime/journal"},
     "rich": {"cli/"},

@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from ..runtime.clock import Clock
     from ..transport.protocol import Reply
     from .limits import Limits
+    from .upstream import Upstream
 
 __all__ = ["LLM"]
 
+_BYTES_OF_A_TOKEN = 4
 _PREFIXES = ("/openai/v1", "/openai", "/v3/openai")
 
 
@@ -44,18 +46,39 @@ class LLM:
         seed: part of what decides the texts.
         chunk_delay: seconds between two chunks of a stream.
         limits: requests and tokens per minute of each model.
+        upstream: URL of a server on this machine that answers the chats in its place.
     """
 
-    def __init__(self, *, clock: Clock, api_key: str, seed: int, chunk_delay: float, limits: Limits) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        api_key: str,
+        seed: int,
+        chunk_delay: float,
+        limits: Limits,
+        upstream: str | None = None,
+    ) -> None:
         self._keys = keys.Keys(api_key, keys.LLM)
         self._backend = Backend(clock=clock, seed=seed, chunk_delay=chunk_delay, limits=limits)
         self._chat = Chat(self._backend)
         self._completions = Completions(self._backend)
+        self._upstream: Upstream | None = None
+        if upstream is not None:
+            from .upstream import Upstream  # loads aiohttp, which most simulators have no use for
+
+            self._upstream = Upstream(upstream, api_key)
+
+    async def aclose(self) -> None:
+        """Close the connections to the upstream server, if there is one. Safe to call twice."""
+        if self._upstream is not None:
+            await self._upstream.aclose()
 
     def routes(self, router: Router) -> None:
         guard = self._keys.guard
+        chat = self._chat.reply if self._upstream is None else self._relay
         for prefix in _PREFIXES:
-            router.add("POST", f"{prefix}/chat/completions", guard(self._chat.reply))
+            router.add("POST", f"{prefix}/chat/completions", guard(chat))
             router.add("POST", f"{prefix}/completions", guard(self._completions.reply))
             router.add("POST", f"{prefix}/embeddings", guard(Embeddings(self._backend).reply))
             router.add("POST", f"{prefix}/rerank", guard(Rerank(self._backend).reply))
@@ -80,11 +103,26 @@ class LLM:
         if path not in endpoints:
             raise ValueError(f"no line of a batch goes to {path}")
         try:
+            if self._upstream is not None and path == "/v1/chat/completions":
+                return await self._upstream.answer(body)
             return HTTPStatus.OK, endpoints[path](body)
         except Refusal as refusal:
             reply = refusal.reply
             assert isinstance(reply.body, bytes)
             return reply.status, msgspec.json.decode(reply.body)
+
+    async def _relay(self, call: Call) -> Reply:
+        """Let the upstream server answer, which knows its models and fields itself."""
+        assert self._upstream is not None
+        body = await call.body()
+        self._backend.admit(read(_Relayed, body).model, len(body) // _BYTES_OF_A_TOKEN)
+        return await self._upstream.chat(body)
+
+
+class _Relayed(msgspec.Struct):
+    model: str
+
+    def check(self) -> None: ...
 
 
 class Chat:
