@@ -164,13 +164,15 @@ class Completions(Endpoint):
         from .structured import ParsedChatCompletion, read_all, shape_of
 
         shape = shape_of(self._runtime, response_format)
-        type_ = cast("type[ParsedChatCompletion[T]]", ParsedChatCompletion)
         if _check_messages(messages):
             messages = await with_files(messages, self._runtime.clock)
             advise(messages, stacklevel=2)
         asked: ChatParams = {**params, "response_format": shape.response_format}
         call = self._chat(model, messages, False, extra_body, extra_headers, extra_query, timeout, asked, "parse()")
-        return await self._give(call, lambda answer: read_all(self._runtime.decode(answer, type_), shape))
+        type_ = cast("type[ParsedChatCompletion[T]]", ParsedChatCompletion)
+        if self.gives_raw:
+            return await self._give(call, lambda answer: read_all(self._runtime.decode(answer, type_), shape))
+        return read_all(await self._fetch(call, type_), shape)  # an answer without a value is one that was paid for
 
     @overload
     def stream(
@@ -320,6 +322,8 @@ class Completions(Endpoint):
     ) -> Call:
         if not _KNOWN.issuperset(params):
             check_keywords(function, params, _KNOWN)
+        if isinstance(params.get("response_format"), type):
+            raise ValidationError("response_format: a type goes to parse() or stream(); create() takes a schema")
         if tools := params.get("tools"):
             from .tools import definitions
 

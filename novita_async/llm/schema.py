@@ -132,7 +132,10 @@ def _strict(schema: object) -> Schema:
         rest = {key: value for key, value in given.items() if key not in ("type", "description")}
         found = {"anyOf": [{**rest, "type": kind} for kind in found["type"]], **_described(found.get("description"))}
     words = [words.format(given[key]) for key, words in _IN_WORDS.items() if given.get(key)]
-    if found.get("format") not in _FORMATS and (form := found.pop("format", None)):
+    if found.get("format") == "decimal":
+        found["type"] = "number"  # which a decimal is read from as it stands, and which models write without words
+        del found["format"]
+    elif found.get("format") not in _FORMATS and (form := found.pop("format", None)):
         words.append(str(form))
     if words:
         found["description"] = f"{found.get('description', '')} ({', '.join(words)})".lstrip()

@@ -24,7 +24,7 @@ __all__ = ["ParsedChatCompletion", "ParsedChoice", "ParsedMessage", "ParsedStrea
 
 T = TypeVar("T")
 
-_SHAPES = 256  # types whose shape is kept
+_SHAPES = 512  # types whose shape is kept
 _FENCED = re.compile(r"\s*```\w*\s*\n(.*)\n\s*```\s*", re.DOTALL)
 
 
