@@ -26,6 +26,13 @@ def _named(type_: object, host: str) -> None:
         raise ValueError("Must not be empty.")
 
 
+def _local(type_: object, url: str | None) -> None:
+    if url is not None:
+        from ..simulator.upstream import check  # loads aiohttp
+
+        check(url)
+
+
 def build(stop: Stop) -> App:
     """The application. Its commands end when `stop` is wanted."""
     app = App(name="novita-async", version=__version__, help="An asyncio-native SDK for the Novita AI cloud.")
@@ -39,6 +46,7 @@ def build(stop: Stop) -> App:
         task_seconds: _Seconds = 5.0,
         chunk_delay: _Seconds = 0.02,
         gpu_step_seconds: _Seconds = 1.0,
+        llm_upstream: Annotated[str | None, Parameter(validator=_local)] = None,
         require_isolation: Annotated[bool, Parameter(negative="")] = False,
     ) -> int:
         """Serve a simulated Novita on this machine until Ctrl-C, and print the environment that points at it.
@@ -50,6 +58,8 @@ def build(stop: Stop) -> App:
             task_seconds: how long a media task takes.
             chunk_delay: seconds between two chunks of a chat stream.
             gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+            llm_upstream: URL of an OpenAI-compatible server on this machine, such as http://127.0.0.1:8000/v1, that
+                answers the chats.
             require_isolation: refuse to make a sandbox unless bubblewrap isolates its commands from this machine.
         """
         from ..simulator import Simulator
@@ -60,6 +70,7 @@ def build(stop: Stop) -> App:
             task_seconds=task_seconds,
             chunk_delay=chunk_delay,
             gpu_step_seconds=gpu_step_seconds,
+            llm_upstream=llm_upstream,
             require_isolation=require_isolation,
         )
         return asyncio.run(serve(served, host=host, port=port, stop=stop))

@@ -19,7 +19,7 @@ from .router import json_reply
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Upstream"]
+__all__ = ["Upstream", "check"]
 
 #: The statuses that the platform knows; any other becomes the next one below, 400 or 500.
 _STATUSES = frozenset({400, 404, 429, 500, 503, 504})
@@ -40,7 +40,7 @@ class Upstream:
     """
 
     def __init__(self, url: str, api_key: str) -> None:
-        _check(url)
+        check(url)
         self._headers = {"content-type": "application/json", "authorization": f"Bearer {api_key}"}
         self._url = f"{url.rstrip('/')}/chat/completions"
         self._session: aiohttp.ClientSession | None = None
@@ -95,7 +95,12 @@ class Upstream:
         return self._session
 
 
-def _check(url: str) -> None:
+def check(url: str) -> None:
+    """See that a URL is one of this machine.
+
+    Raises:
+        ValidationError: it is not.
+    """
     parts = urlsplit(url)
     try:
         local = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback

@@ -45,6 +45,7 @@ def test_the_module_runs_as_the_command_does() -> None:
         (["simulator", "--host"], "--host"),
         (["simulator", "--task-seconds", "nan"], "--task-seconds"),
         (["simulator", "--chunk-delay", "-0.1"], "--chunk-delay"),
+        (["simulator", "--llm-upstream", "http://192.0.2.1/v1"], "--llm-upstream"),
         (["simulator", "extra"], "extra"),
         (["demo", "--speed", "0"], "--speed"),
         (["demo", "--speed", "inf"], "--speed"),
