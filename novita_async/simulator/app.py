@@ -116,7 +116,12 @@ class Simulator:
         task_seconds: how long a media task takes.
         chunk_delay: seconds between two chunks of a chat stream.
         gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+        llm_upstream: URL of an OpenAI-compatible server on this machine, such as "http://127.0.0.1:8000/v1", that
+            answers the chats. It gets the API key along with them.
         require_isolation: refuse to make a sandbox when its commands cannot be isolated from this machine.
+
+    Raises:
+        ValidationError: `llm_upstream` is not on this machine.
     """
 
     #: Where in-process clients find it. The name cannot exist, so a client without its transport cannot go astray.
@@ -131,6 +136,7 @@ class Simulator:
         task_seconds: float = 5.0,
         chunk_delay: float = 0.0,
         gpu_step_seconds: float = 1.0,
+        llm_upstream: str | None = None,
         require_isolation: bool = False,
     ) -> None:
         self.api_key = api_key or simulator_key(seed)
@@ -141,7 +147,14 @@ class Simulator:
         self._limits = Limits(self.clock)
         self._router = Router()
         self._sandboxes = Sandboxes(clock=self.clock, api_key=self.api_key, require_isolation=require_isolation)
-        llm = LLM(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, chunk_delay=chunk_delay)
+        self._llm = llm = LLM(
+            clock=self.clock,
+            api_key=self.api_key,
+            seed=seed,
+            limits=self._limits,
+            chunk_delay=chunk_delay,
+            upstream=llm_upstream,
+        )
         media = Media(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, task_seconds=task_seconds)
         gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
         for product in (llm, media, gpu, self._sandboxes):
@@ -159,6 +172,7 @@ class Simulator:
         """End every sandbox and every silence. Safe to call twice; later requests are refused a connection."""
         self._closed.set()
         await self._sandboxes.aclose()
+        await self._llm.aclose()
 
     async def silence(self) -> NoReturn:
         """Wait until the client goes away or the simulator closes, then break the connection: for faults."""
