@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
+    from ..runtime.call import Runtime
     from ..runtime.streams import EventStream
+    from ..transport.protocol import Response
     from .message_types import BlockDelta, ContentBlock, MessageEvent
 
 __all__ = ["MessageAccumulator", "MessageReader", "MessageStream"]
@@ -42,13 +44,21 @@ class MessageReader(NamedReader["MessageEvent"]):
 
     ends = frozenset(("message_stop",))
 
+    def __init__(self, runtime: Runtime, response: Response) -> None:
+        super().__init__(runtime, response)
+        self._begun = AnthropicUsage()
+
     def knows(self, kind: str) -> bool:
         return kind in EVENTS
 
     def make(self, fields: dict[str, Any], event: bytes) -> MessageEvent:
         value = read_event(fields, event)
-        if isinstance(value, MessageDeltaEvent) and value.delta.stop_reason is not None:
-            self.finished = True
+        if isinstance(value, MessageStartEvent):
+            self._begun = value.message.usage or AnthropicUsage()
+        elif isinstance(value, MessageDeltaEvent):
+            self.finished = self.finished or value.delta.stop_reason is not None
+            if value.usage is not None:
+                self.usage = self._begun.updated(value.usage)
         return value
 
     def is_content(self, value: MessageEvent) -> bool:
@@ -71,7 +81,7 @@ class MessageAccumulator:
         if isinstance(event, MessageStartEvent):
             self._first = event.message
             self._parts = {index: _Part(block) for index, block in enumerate(event.message.content)}
-            self._count(event.message.usage)
+            self._usage = event.message.usage
         elif isinstance(event, ContentBlockStartEvent):
             self._parts[event.index] = _Part(event.content_block)
         elif isinstance(event, ContentBlockDeltaEvent):
@@ -81,18 +91,8 @@ class MessageAccumulator:
             part.add(event.delta)
         elif isinstance(event, MessageDeltaEvent):
             self._stop = event
-            self._count(event.usage)
-
-    def _count(self, usage: AnthropicUsage | None) -> None:
-        """Counters are of the whole answer: the last one counts, and one that is left out stays as it was."""
-        if usage is not None:
-            old = self._usage or AnthropicUsage()
-            self._usage = AnthropicUsage(
-                input_tokens=usage.input_tokens or old.input_tokens,
-                output_tokens=usage.output_tokens or old.output_tokens,
-                cache_creation_input_tokens=usage.cache_creation_input_tokens or old.cache_creation_input_tokens,
-                cache_read_input_tokens=usage.cache_read_input_tokens or old.cache_read_input_tokens,
-            )
+            if event.usage is not None:
+                self._usage = (self._usage or AnthropicUsage()).updated(event.usage)
 
     @property
     def message(self) -> AnthropicMessage:

@@ -142,6 +142,15 @@ class AnthropicUsage(Object):
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
 
+    def updated(self, later: AnthropicUsage) -> AnthropicUsage:
+        """The counters after those of a later event: they are of the whole answer, and one that is left out stays."""
+        return AnthropicUsage(
+            input_tokens=later.input_tokens or self.input_tokens,
+            output_tokens=later.output_tokens or self.output_tokens,
+            cache_creation_input_tokens=later.cache_creation_input_tokens or self.cache_creation_input_tokens,
+            cache_read_input_tokens=later.cache_read_input_tokens or self.cache_read_input_tokens,
+        )
+
 
 class AnthropicMessage(Object):
     """A whole answer. It may be put into `messages` of the next request as it is, its thinking included.

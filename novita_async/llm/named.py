@@ -26,6 +26,7 @@ class NamedReader(Generic[T]):
     Attributes:
         ends: types of the events of which one is the last.
         finished: an event has come after which the body may end, also without the last one.
+        usage: of the whole answer, once it was told.
     """
 
     ends: ClassVar[frozenset[str]] = frozenset()
@@ -33,6 +34,7 @@ class NamedReader(Generic[T]):
     def __init__(self, runtime: Runtime, response: Response) -> None:
         self.done = False
         self.finished = False
+        self.usage: object = None
         self._runtime = runtime
         self._headers = response.headers
         self._events = SSEDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)

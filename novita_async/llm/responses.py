@@ -6,7 +6,7 @@ The platform has them for a few models and does not document them: nothing is ty
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ..errors import ValidationError
 from ..runtime.retry import Replay
@@ -133,6 +133,8 @@ class _Reader(NamedReader[dict[str, Any]]):
         return kind.startswith("response.")
 
     def make(self, fields: dict[str, Any], event: bytes) -> dict[str, Any]:
+        if fields["type"] in self.ends and isinstance(response := fields.get("response"), dict):
+            self.usage = cast("dict[str, Any]", response).get("usage")
         return fields
 
     def is_content(self, value: dict[str, Any]) -> bool:

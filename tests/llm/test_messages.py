@@ -21,6 +21,7 @@ from novita_async.errors import (
 from novita_async.llm.message_stream import MessageAccumulator
 from novita_async.llm.message_types import (
     AnthropicMessage,
+    AnthropicUsage,
     ContentBlockDeltaEvent,
     OtherBlock,
     OtherDelta,
@@ -367,6 +368,18 @@ async def test_events_need_no_names_and_the_end_may_be_openais(streamed):
         seen, message = await streamed(*plain[:-1], end)
         assert message.text == "a"
         assert "ping" not in [each.type for each in seen]
+
+
+async def test_counters_are_of_the_whole_answer_and_one_that_is_left_out_stays(streamed):
+    def ended(**usage):
+        return event("message_delta", delta={"stop_reason": "end_turn"}, usage=usage)
+
+    counted = {"input_tokens": 5, "output_tokens": 1, "cache_read_input_tokens": 3}
+    begin = event("message_start", message={**ANSWER, "content": [], "usage": counted})
+    _, message = await streamed(begin, ended(output_tokens=9), ended(input_tokens=0, output_tokens=12), STOP)
+    assert message.usage == AnthropicUsage(input_tokens=5, output_tokens=12, cache_read_input_tokens=3)
+    _, message = await streamed(begin, TEXT, event("message_delta", delta={"stop_reason": "end_turn"}), STOP)
+    assert message.usage.output_tokens == 1
 
 
 async def test_a_stream_may_end_after_a_stop_reason(streamed):

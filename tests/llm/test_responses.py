@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import openapi
 import pytest
-from helpers import BASE, Server, connected, events, json_reply
+from helpers import BASE, Server, connected, events, inside, json_reply
 
 from novita_async.errors import BadRequest, RateLimited, ServerError, StreamCut, ValidationError
 
@@ -104,3 +104,23 @@ async def test_bad_arguments_are_refused_before_anything_is_sent(responses, serv
     with pytest.raises(ValidationError, match=words):
         await responses.create(**{**ASK, **arguments})
     assert server.requests == []
+
+
+# ------------------------------------------------------------------------------------------- the simulator
+
+
+async def test_streamed_or_whole_the_simulators_answer_is_the_same(sim):
+    async with inside(sim) as novita:
+        whole = await novita.responses.create(**ASK)
+        async with await novita.responses.create(**ASK, stream=True) as stream:
+            seen = [each async for each in stream]
+        with pytest.raises(BadRequest):
+            await novita.responses.create(model="meta-llama/llama-3.1-8b-instruct", input="hello")
+
+    def text(items):
+        return [part["text"] for item in items for part in item.get("content") or () if part["type"] == "output_text"]
+
+    assert text(whole.output)
+    assert text(seen[-1]["response"]["output"]) == text(whole.output)
+    pieces = [each["delta"] for each in seen if each["type"] == "response.output_text.delta"]
+    assert "".join(pieces) == "".join(text(whole.output))
