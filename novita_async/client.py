@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from .gpu import GPU
     from .llm import Chat
+    from .llm.budget import Budget
     from .llm.completions import TextCompletions
     from .llm.embeddings import Embeddings
     from .llm.messages import Messages
     from .llm.models import Models
     from .llm.rerank import Rerank
     from .llm.responses import Responses
+    from .llm.usage import UsageCounter
     from .media.images import Images
     from .media.videos import Videos
     from .runtime.call import Runtime
@@ -66,6 +68,7 @@ class AsyncNovita:
         clock: source of time, for tests.
         timeout: seconds for a whole call; short for `Timeouts(total=...)`, as the `openai` package has it.
         max_retries: attempts after the first; short for `RetryPolicy(attempts=...)`.
+        budget: what calls of language models may cost together; see `Budget`.
 
     Raises:
         ConfigError: a setting cannot work. The message names the argument or the variable.
@@ -100,6 +103,7 @@ class AsyncNovita:
         clock: Clock | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._runtime: Runtime | None = None  # what the finalizer looks at, should a setting be refused below
         settings = load_settings(
@@ -122,6 +126,7 @@ class AsyncNovita:
         self._cadence = cadence
         self._journal_path = journal
         self._clock = clock
+        self._budget = budget
         self._tasks: TaskSet | None = None
         self._closed = False
         frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # the one cheap way to name the caller's line
@@ -184,6 +189,13 @@ class AsyncNovita:
         return Models(self._core())
 
     @cached_property
+    def usage(self) -> UsageCounter:
+        """The tokens that the calls of language models used, and what they cost."""
+        from .llm.usage import UsageCounter
+
+        return UsageCounter(self._core(), self.models)
+
+    @cached_property
     def images(self) -> Images:
         """Pictures: submit and wait, or at once where the model answers at once."""
         from .media.images import Images
@@ -235,6 +247,8 @@ class AsyncNovita:
         timeout: float | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        priority: int | None = None,
+        budget: Budget | None = None,
     ) -> AsyncNovita:
         """The same client under other settings: connections, gates, tasks and counters are shared, and closing one
         closes both. Cheap enough to be made for one call.
@@ -243,13 +257,16 @@ class AsyncNovita:
             timeout: seconds for a whole call, `Timeouts.total`; unchanged when None.
             max_retries: attempts after the first, `RetryPolicy.attempts` less one; unchanged when None.
             default_headers: headers of every call.
+            priority: where calls wait for their turn, those with a higher one go first; 0 when never given.
+            budget: of these calls, in place of the client's; the same object for calls that share one.
 
         Example:
             answer = await novita.with_options(timeout=5, max_retries=0).chat.completions.create(...)
         """
         from .runtime.arguments import call_headers
 
-        return _View(self, adjusted(self.settings, timeout, max_retries), call_headers(default_headers))
+        settings = adjusted(self.settings, timeout, max_retries, priority)
+        return _View(self, settings, call_headers(default_headers), budget)
 
     async def gather(self, calls: Iterable[Awaitable[T]], *, limit: int, return_exceptions: bool = False) -> list[T]:
         """Run many calls, `limit` at a time, and give their results in order.
@@ -336,6 +353,7 @@ class AsyncNovita:
                 middleware=self._middleware,
                 decide=self._decide or default_decision,
             )
+            _hold_to(self._budget, self._runtime)
         return self._runtime
 
     def _make_transport(self) -> Transport:
@@ -354,10 +372,13 @@ class AsyncNovita:
 class _View(AsyncNovita):
     """What `with_options` gives: another client's everything, under settings of its own."""
 
-    def __init__(self, parent: AsyncNovita, settings: Settings, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, parent: AsyncNovita, settings: Settings, headers: Mapping[str, str], budget: Budget | None
+    ) -> None:
         self._parent = parent
         self.settings = settings
         self._view = parent._core().view(settings, headers)
+        _hold_to(budget, self._view)
 
     @property
     def tasks(self) -> TaskSet:
@@ -381,6 +402,14 @@ class _View(AsyncNovita):
 
     def __del__(self, _warn: Any = None) -> None:
         """Nothing is its own."""
+
+
+def _hold_to(budget: Budget | None, runtime: Runtime) -> None:
+    if budget is not None:
+        from .llm.budget import Meter
+        from .llm.models import Models
+
+        runtime.meter = Meter(budget, Models(runtime))
 
 
 def run(main: Callable[[AsyncNovita], Coroutine[Any, Any, T]], **settings: Any) -> T:

@@ -6,6 +6,7 @@
     |     ValidationError         an argument was refused (also a ValueError)
     |     ClientClosed            the client was used after `aclose()`
     |     WrongEventLoop          the client belongs to another event loop
+    |     BudgetExceeded          the call could cost more than its `Budget` has left
     |-- the network's: there is no answer
     |     TransportError          `.sent` tells whether bytes of the request may have left
     |       ConnectError          no connection: nothing was sent
@@ -68,6 +69,7 @@ __all__ = [
     "AnswerRefused",
     "AuthenticationError",
     "BadRequest",
+    "BudgetExceeded",
     "CallTimeout",
     "ClientClosed",
     "CommandFailed",
@@ -146,6 +148,15 @@ class WrongEventLoop(NovitaError):
     """A client belongs to the event loop of its first call and was called from another one."""
 
 
+class BudgetExceeded(NovitaError):
+    """Not sent: the call may cost `needed` US dollars, more than is left of the budget's `limit`, of which `spent` are
+    gone and `reserved` set aside for calls under way."""
+
+    def __init__(self, message: str, *, limit: Any, spent: Any, reserved: Any, needed: Any) -> None:
+        self.limit, self.spent, self.reserved, self.needed = limit, spent, reserved, needed
+        super().__init__(message)
+
+
 # ------------------------------------------------------------------------------------- the network's
 
 
@@ -219,14 +230,11 @@ class APIError(NovitaError):
         body: bytes = b"",
         retry_after: float | None = None,
     ) -> None:
-        self.message = message
-        self.status = status
-        self.reason = reason
+        self.message, self.status, self.reason = message, status, reason
         self.metadata: Mapping[str, Any] = metadata or {}
         self.request_id = request_id
         self.headers: Mapping[str, str] = headers or {}
-        self.body = body
-        self.retry_after = retry_after
+        self.body, self.retry_after = body, retry_after
         super().__init__(self._text())
 
     def _text(self) -> str:
@@ -428,10 +436,7 @@ class CommandFailed(SandboxError):
     def __init__(
         self, exit_code: int, *, stdout: str = "", stderr: str = "", error: str = "", sandbox_id: str = ""
     ) -> None:
-        self.exit_code = exit_code
-        self.stdout = stdout
-        self.stderr = stderr
-        self.error = error
+        self.exit_code, self.stdout, self.stderr, self.error = exit_code, stdout, stderr, error
         tail = stderr.strip().splitlines()[-1:] or [error]
         super().__init__(f"exit code {exit_code}: {tail[0]}", sandbox_id=sandbox_id)
 
@@ -441,6 +446,5 @@ class CommandTimeout(SandboxError, TimeoutError):
 
     def __init__(self, seconds: float, *, stdout: str = "", stderr: str = "", sandbox_id: str = "") -> None:
         self.seconds = seconds
-        self.stdout = stdout
-        self.stderr = stderr
+        self.stdout, self.stderr = stdout, stderr
         super().__init__(f"the command ran over {seconds:g} s", sandbox_id=sandbox_id)

@@ -7,17 +7,19 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
-from ..errors import CallTimeout, ValidationError
+from ..errors import APIError, CallTimeout, ValidationError
 from ..runtime.arguments import call_headers, check_timeout, given, json_body, with_query
 from ..runtime.attempts import Attempts
-from ..runtime.call import Answer, Call
+from ..runtime.call import Answer, Call, read_answer
 from ..runtime.retry import Replay
 from ..runtime.streams import EventStream
+from .usage import record, tokens_in, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
 
     from ..runtime.call import Runtime
+    from ..runtime.meter import Meter, Tokens
     from ..runtime.streams import Reader
     from ..transport.protocol import Response
 
@@ -28,6 +30,7 @@ P = ParamSpec("P")
 F = TypeVar("F", bound="Endpoint")
 
 _EVENTS = "text/event-stream"
+_NO_FIELD = object()
 
 
 class RawResponse(Generic[T]):
@@ -93,6 +96,7 @@ class Endpoint:
         extra_query: Mapping[str, Any] | None = None,
         timeout: float | None = None,
         replay: Replay = Replay.SAFE,
+        priority: int | None = None,
     ) -> Call:
         """A call, checked and not sent. Fields of a `body` mapping that are None are not sent; `extra_body` wins."""
         if isinstance(body, Mapping):
@@ -109,6 +113,7 @@ class Endpoint:
             replay=replay,
             model=model,
             timeout=check_timeout(timeout),
+            priority=priority,
         )
 
     async def _fetch(self, call: Call, type_: type[T]) -> T:
@@ -117,22 +122,59 @@ class Endpoint:
 
     async def _give(self, call: Call, make: Callable[[Answer], T]) -> T:
         """Make a call; what `make` makes of its answer, or a `RawResponse` that makes it when asked."""
-        answer = await self._runtime.request(call)
-        if self.gives_raw:
-            return cast("T", RawResponse(answer.status, answer.headers, answer.body, lambda: make(answer)))
-        return make(answer)
+        attempts = Attempts(self._runtime, call)
+        if self._runtime.meter is not None and call.model:
+            await self._set_aside(self._runtime.meter, call)
+        answer = await attempts.run(read_answer)
+        try:
+            if self.gives_raw:
+                raw = RawResponse(answer.status, answer.headers, answer.body, lambda: make(answer))
+                value = cast("T", raw)
+            else:
+                value = make(answer)
+        except APIError as error:  # in the body of a 200
+            attempts.failed(error)
+            raise
+        except BaseException:
+            attempts.settle(None)
+            raise
+        if call.model:
+            usage = getattr(value, "usage", _NO_FIELD)
+            self._count(attempts, tokens_in(answer.body) if usage is _NO_FIELD else tokens_of(usage))
+        return value
 
     async def _stream(self, call: Call, make_reader: Callable[[Response], Reader[T]]) -> EventStream[T]:
         """Make a call; its answer as a stream under the client's `first_event` and `idle` limits."""
-        attempts = Attempts(self._runtime, call)
+        runtime = self._runtime
+        attempts = Attempts(runtime, call)
+        if runtime.meter is not None and call.model:
+            await self._set_aside(runtime.meter, call)
         response = await attempts.open()
-        limits = self._runtime.settings.timeouts
+        limits = runtime.settings.timeouts
+
+        def end(reader: Reader[T]) -> None:
+            self._count(attempts, tokens_of(getattr(reader, "usage", None)))
+
         stream = EventStream(
-            self._runtime, attempts, response, make_reader, first_event=limits.first_event, idle=limits.idle
+            *(runtime, attempts, response, make_reader),
+            first_event=limits.first_event,
+            idle=limits.idle,
+            on_end=end if call.model else None,
         )
         if self.gives_raw:
             return cast("EventStream[T]", RawResponse(stream.status, stream.headers, b"", lambda: stream))
         return stream
+
+    async def _set_aside(self, meter: Meter, call: Call) -> None:
+        total = self._runtime.settings.timeouts.total
+        async with self._within(total if call.timeout is None else call.timeout):
+            call.hold = await meter.hold(call)
+
+    def _count(self, attempts: Attempts, tokens: Tokens | None) -> None:
+        """Count what a call used that is over; None where its answer did not tell."""
+        if tokens is not None:
+            record(self._runtime.life.usage, attempts.call.model, tokens)
+        attempts.settle(tokens)
 
     @contextlib.asynccontextmanager
     async def _within(self, timeout: float | None) -> AsyncGenerator[None]:

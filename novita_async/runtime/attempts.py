@@ -176,7 +176,7 @@ class Attempts:
             rate.corrected(step, used - self._need)
         self._ended = self._sent = None
 
-    def _failed(self, error: NovitaError) -> None:
+    def failed(self, error: NovitaError) -> None:
         """Let the gate and the meter know what became of the attempt."""
         rate, sent = self._rate, self._sent
         if rate is not None:
@@ -202,7 +202,7 @@ class Attempts:
 
     async def retry(self, error: NovitaError) -> None:
         """Wait for the next attempt, or raise the error when there is to be none."""
-        self._failed(error)
+        self.failed(error)
         runtime, call = self._runtime, self.call
         policy: RetryPolicy = runtime.settings.retry
         last = self.number >= (call.attempts if call.attempts is not None else policy.attempts)

@@ -116,6 +116,7 @@ class EventStream(Generic[T]):
         *,
         first_event: float | None,
         idle: float | None,
+        on_end: Callable[[Reader[T]], object] | None = None,
     ) -> None:
         self._runtime = runtime
         self._clock = runtime.clock
@@ -123,6 +124,7 @@ class EventStream(Generic[T]):
         self._response = response
         self._make_reader = make_reader
         self._reader = make_reader(response)
+        self._on_end = on_end
         self._limits = {"first_event": first_event, "idle": idle}
         self._name = "first_event"
         self._ready: deque[bytes] = deque()
@@ -230,6 +232,7 @@ class EventStream(Generic[T]):
             return
         if self._closed:  # by another task, meanwhile
             self.abort(ClientClosed("the stream was closed"))
+            self._attempts.settle(None)
             return
         self._reader = self._make_reader(self._response)
         self._error = None
@@ -281,8 +284,10 @@ class EventStream(Generic[T]):
         self._let_go()
 
     def _let_go(self) -> None:
-        self._closed = True
+        first, self._closed = not self._closed, True
         self._attempts.release()
+        if first and self._on_end is not None:
+            self._on_end(self._reader)
         self._runtime.open.discard(self)
         if self._watch is not None:
             self._watch.cancel()
