@@ -6,7 +6,6 @@ The listing is asked for once and kept for a while: whoever looks up a price or 
 from __future__ import annotations
 
 import asyncio
-import difflib
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -131,6 +130,8 @@ class Model(Object):
             return True
         if name in _KNOWN:
             return False
+        import difflib
+
         near = difflib.get_close_matches(name, _KNOWN, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_KNOWN))}"
         raise ValidationError(f"{name!r} is no feature, endpoint or modality that is known; {hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import openapi
 import pytest
-from helpers import BASE, KEY, Server, connected, events, inside, json_reply, refusal
+from helpers import BASE, KEY, Server, connected, events, inside, json_reply, over_sockets, refusal
 
 from novita_async.errors import (
     AuthenticationError,
@@ -30,6 +30,7 @@ from novita_async.llm.message_types import (
     ThinkingBlock,
     ToolUseBlock,
 )
+from novita_async.simulator import Stream
 
 PATH = "/anthropic/v1/messages"
 MODEL = "moonshotai/kimi-k2-0905"
@@ -475,3 +476,40 @@ async def test_streamed_or_whole_the_simulators_answer_is_the_same(sim):
                 whole.stop_reason,
                 whole.usage.output_tokens,
             )
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        ("anthropic", "overloaded_error"),
+        ("flat", "SERVICE_NOT_AVAILABLE"),
+        ("openai", "SERVICE_NOT_AVAILABLE"),
+        ("typed", "overloaded_error"),
+    ],
+)
+async def test_an_error_inside_the_simulators_stream_is_retried_before_the_text_and_told_after_it(sim, shape, reason):
+    async with inside(sim) as novita:
+        sim.fault("POST", PATH, Stream.error(after=2, shape=shape, reason=reason))
+        async with novita.messages.stream(**ASK) as stream:
+            assert (await stream.get_final_message()).text
+        assert novita.stats()["retries"] == 1
+        sim.fault("POST", PATH, Stream.error(after=6, shape=shape, reason=reason))
+        async with novita.messages.stream(**ASK) as stream:
+            with pytest.raises(ServiceUnavailable) as caught:
+                await stream.get_final_message()
+        assert caught.value.partial.text
+        assert novita.stats()["retries"] == 1
+
+
+async def test_many_streams_over_real_sockets_and_one_left_early(sim):
+    async def read(novita):
+        async with novita.messages.stream(**ASK) as stream:
+            return (await stream.get_final_message()).text
+
+    async with over_sockets(sim) as novita:
+        texts = await novita.gather((read(novita) for _ in range(12)), limit=4)
+        assert len(set(texts)) == 1
+        async with novita.messages.stream(**ASK) as stream:
+            async for piece in stream.text_stream:
+                assert texts[0].startswith(piece)
+                break

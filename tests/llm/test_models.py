@@ -6,9 +6,17 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-from helpers import BASE, MODEL, Server, connected, inside, json_reply, refusal, turns
+from helpers import BASE, MODEL, Server, connected, inside, json_reply, over_sockets, refusal, turns
 
-from novita_async.errors import CallTimeout, NotFound, ProtocolError, ServerError, ValidationError
+from novita_async.errors import (
+    CallTimeout,
+    ClientClosed,
+    NotFound,
+    NovitaError,
+    ProtocolError,
+    ServerError,
+    ValidationError,
+)
 from novita_async.llm.models import Model, Price
 
 ROW = {
@@ -125,6 +133,20 @@ async def test_a_request_that_nobody_waits_for_any_more_ends(clock):
         gate.set()
         assert (await novita.models.get(MODEL)).id == MODEL
     assert len(server.requests) == 3
+
+
+async def test_closing_the_client_ends_the_shared_request_and_what_is_kept(clock):
+    hanging = asyncio.Event()
+    server = Server(clock, LISTING, lambda _: hanging.wait())
+    async with connected(server, clock) as novita:
+        await novita.models.list()
+        calls = [asyncio.ensure_future(novita.models.list(max_age=0)) for _ in range(2)]
+        await turns()
+        await novita.aclose()
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(end, NovitaError) for end in ends), ends
+        with pytest.raises(ClientClosed):
+            await novita.models.list()
 
 
 async def test_a_failure_is_everybodys_and_is_not_kept(clock):
@@ -285,3 +307,9 @@ async def test_the_simulators_models_are_read_whole(sim):
         assert one.price.input == Decimal("0.269")
         with pytest.raises(NotFound, match="MODEL_NOT_FOUND"):
             await novita.models.retrieve("no/such")
+
+
+async def test_an_id_with_capitals_and_slashes_gets_through_real_sockets(sim):
+    async with over_sockets(sim) as novita:
+        assert (await novita.models.retrieve("Sao10K/L3-8B-Stheno-v3.2")).id == "Sao10K/L3-8B-Stheno-v3.2"
+        assert len((await novita.models.list()).data) > 10
