@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast, get_args, is_typeddict
 
 import msgspec
 
@@ -16,9 +16,9 @@ from ..errors import ValidationError
 from ..wire.json import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["name_of", "reader_of", "schema_of", "strict_schema", "wrapped"]
+__all__ = ["name_of", "reader_of", "record", "schema_of", "strict_schema", "wrapped"]
 
 Schema = dict[str, Any]
 
@@ -50,14 +50,16 @@ def schema_of(type_: Any) -> Schema:
     Raises:
         ValidationError: there is none.
     """
+    pydantic = _is_pydantic(type_)
     try:
-        if _is_pydantic(type_):
+        if pydantic:
             schema: Schema = sys.modules["pydantic"].TypeAdapter(type_).json_schema()
             parts: Schema = schema.pop("$defs", {})
         else:
             (schema,), parts = msgspec.json.schema_components((type_,), ref_template=_REF)
     except Exception as error:  # whatever the two libraries, or a type's own hooks, have against it
-        reason = str(error).partition("\n")[0].removesuffix(" requires either:")
+        lines = str(error).splitlines() or [repr(error)]  # pydantic says it first, msgspec at the end
+        reason = lines[0 if pydantic else -1]
         raise ValidationError(f"no JSON Schema can be made of {name_of(type_)}: {reason}") from error
     root = schema.pop("$ref", None)
     if root is not None:
@@ -66,6 +68,10 @@ def schema_of(type_: Any) -> Schema:
         if f'"{root}"'.encode() not in encode([schema, parts]):  # unless it refers to itself
             del parts[name]
     schema.pop("title", None)
+    if is_typeddict(type_):  # msgspec puts them in alphabetical order, and models write in the order of the schema
+        order = list(type_.__annotations__)
+        schema["properties"] = dict(sorted(schema["properties"].items(), key=lambda each: order.index(each[0])))
+        schema["required"].sort(key=order.index)
     return {**schema, "$defs": parts} if parts else schema
 
 
@@ -92,6 +98,15 @@ def wrapped(type_: Any) -> Any:
     if _is_pydantic(type_):
         return sys.modules["pydantic"].create_model("Answer", value=(type_, ...))
     return msgspec.defstruct("Answer", [("value", type_)])
+
+
+def record(name: str, fields: Mapping[str, Any], optional: Collection[str]) -> Any:
+    """A type with these fields, of which some may be left out. Its reader gives a dict of those that came."""
+    if any(_is_pydantic(type_) for type_ in fields.values()):
+        defaults = {field: (type_, None if field in optional else ...) for field, type_ in fields.items()}
+        return sys.modules["pydantic"].create_model(name, **defaults)
+    kinds = {field: NotRequired[type_] if field in optional else type_ for field, type_ in fields.items()}
+    return cast("Any", TypedDict)(name, kinds)
 
 
 def strict_schema(schema: Mapping[str, Any]) -> Schema | None:

@@ -14,9 +14,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
-    NotRequired,
     ParamSpec,
-    TypedDict,
     TypeVar,
     cast,
     get_type_hints,
@@ -27,7 +25,7 @@ import msgspec
 
 from ..errors import ToolError, ValidationError
 from ..wire.json import encode
-from .schema import reader_of, schema_of, strict_schema
+from .schema import reader_of, record, schema_of, strict_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +113,7 @@ class Tool(Generic[P, R]):
         """
         text = text if text.strip() else "{}"  # what models write for no arguments
         try:
-            found = self._read(text)
+            found: Any = self._read(text)
             unknown = sorted(msgspec.json.decode(text).keys() - self._signature.keys())
         except ValueError as error:
             raise ToolError(f"the arguments are wrong: {error}", tool=self.name, arguments=text) from error
@@ -123,10 +121,15 @@ class Tool(Generic[P, R]):
             known = f"it has {', '.join(self._signature)}" if self._signature else "it has none"
             wrong = f"the arguments are wrong: no parameter {unknown[0]!r}; {known}"
             raise ToolError(wrong, tool=self.name, arguments=text)
-        return found
+        # A model of pydantic's stands for them where a parameter is one.
+        return (
+            cast("dict[str, Any]", found)
+            if isinstance(found, dict)
+            else {name: getattr(found, name) for name in found.model_fields_set}
+        )
 
     @cached_property
-    def _read(self) -> Callable[[str], dict[str, Any]]:
+    def _read(self) -> Callable[[str], Any]:
         return reader_of(self._parameters)
 
     @cached_property
@@ -135,7 +138,7 @@ class Tool(Generic[P, R]):
 
     @cached_property
     def _parameters(self) -> Any:
-        """A typed dict of the parameters: what the model leaves out is left to the function's own defaults."""
+        """The parameters as a type: what the model leaves out is left to the function's own defaults."""
         try:
             hints = get_type_hints(self._inner, include_extras=True)
         except (NameError, TypeError) as error:
@@ -143,12 +146,12 @@ class Tool(Generic[P, R]):
         fields: dict[str, Any] = {}
         for name, parameter in self._signature.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-                raise ValidationError(f"{self.name}: {parameter} cannot be filled by name")
+                raise ValidationError(f"{self.name}: the parameter {name} cannot be filled by name")
             if name not in hints:
                 raise ValidationError(f"{self.name}: the parameter {name} has no type")
-            optional = parameter.default is not parameter.empty
-            fields[name] = NotRequired[hints[name]] if optional else hints[name]
-        return cast("Any", TypedDict)(self.name, fields)
+            fields[name] = hints[name]
+        optional = {name for name in fields if self._signature[name].default is not inspect.Parameter.empty}
+        return record(self.name, fields, optional)
 
 
 @overload
