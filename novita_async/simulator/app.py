@@ -14,6 +14,8 @@ from ..errors import ConnectError, ConnectionLost
 from ..runtime.clock import Clock, SystemClock
 from ..transport.mock import MockTransport
 from ..transport.protocol import Reply, Request, shown
+from .batches import Batches
+from .files import Files
 from .gpu import GPU
 from .keys import simulator_key
 from .limits import Limits
@@ -116,6 +118,7 @@ class Simulator:
         task_seconds: how long a media task takes.
         chunk_delay: seconds between two chunks of a chat stream.
         gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+        batch_seconds: how long a batch takes. One that takes longer than its window of 48 hours expires.
         llm_upstream: URL of an OpenAI-compatible server on this machine, such as "http://127.0.0.1:8000/v1", that
             answers the chats. It gets the API key along with them.
         require_isolation: refuse to make a sandbox when its commands cannot be isolated from this machine.
@@ -136,6 +139,7 @@ class Simulator:
         task_seconds: float = 5.0,
         chunk_delay: float = 0.0,
         gpu_step_seconds: float = 1.0,
+        batch_seconds: float = 2.0,
         llm_upstream: str | None = None,
         require_isolation: bool = False,
     ) -> None:
@@ -157,7 +161,11 @@ class Simulator:
         )
         media = Media(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, task_seconds=task_seconds)
         gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
-        for product in (llm, media, gpu, self._sandboxes):
+        self._files = Files(clock=self.clock, api_key=self.api_key, seed=seed)
+        batches = Batches(
+            clock=self.clock, api_key=self.api_key, seed=seed, files=self._files, llm=llm, seconds=batch_seconds
+        )
+        for product in (llm, media, gpu, self._files, batches, self._sandboxes):
             product.routes(self._router)
 
     async def __aenter__(self) -> Simulator:
@@ -169,10 +177,12 @@ class Simulator:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End every sandbox and every silence. Safe to call twice; later requests are refused a connection."""
+        """End every sandbox and every silence, and remove what was uploaded. Safe to call twice; later requests are
+        refused a connection."""
         self._closed.set()
         await self._sandboxes.aclose()
         await self._llm.aclose()
+        await self._files.aclose()
 
     async def silence(self) -> NoReturn:
         """Wait until the client goes away or the simulator closes, then break the connection: for faults."""

@@ -10,7 +10,7 @@
     Hang      goes silent and keeps the connection: before_headers, in_body
     Slow      waits on the clock: headers, chunks
     Stream    spoils an event stream: pings, stays_open, cut, error, huge_event
-    Outcome   decides how what is submitted will end: failed, succeeded, unknown
+    Outcome   decides how what is submitted will end: failed, succeeded, unknown, expired
     Edit      changes the JSON of an answer: without, having
 
 A fault is any async function of the call, the simulator's own answer to it and the `Stage`: tests can write their own.
@@ -323,7 +323,7 @@ class Stream:
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How the task or instance that the call submits will end. Made by its three class methods.
+    """How the task, batch or instance that the call submits will end. Made by its class methods.
 
     Attributes:
         status: None for success, "" for the product's own failure, else a status as the platform would send it.
@@ -349,6 +349,11 @@ class Outcome(msgspec.Struct, frozen=True):
     def unknown(cls, status: str, *, after: float | None = None) -> Outcome:
         """It comes to a status that nobody knows, and stays there."""
         return cls(status, "", after)
+
+    @classmethod
+    def expired(cls, *, after: float | None = None) -> Outcome:
+        """A batch expires, after half of its time if nothing else is said, with the lines that are done by then."""
+        return cls("expired", "", after)
 
     async def __call__(self, call: Call, answer: Callable[[], Awaitable[Reply]], stage: Stage) -> Reply:
         call.outcome = self
