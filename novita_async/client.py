@@ -353,8 +353,14 @@ class AsyncNovita:
                 middleware=self._middleware,
                 decide=self._decide or default_decision,
             )
-            _hold_to(self._budget, self._runtime)
+            self._hold_to(self._budget)
         return self._runtime
+
+    def _hold_to(self, budget: Budget | None) -> None:
+        if budget is not None:
+            from .llm.budget import Meter
+
+            self._core().meter = Meter(budget, self.models)
 
     def _make_transport(self) -> Transport:
         if self._given_transport is not None:
@@ -378,7 +384,7 @@ class _View(AsyncNovita):
         self._parent = parent
         self.settings = settings
         self._view = parent._core().view(settings, headers)
-        _hold_to(budget, self._view)
+        self._hold_to(budget)
 
     @property
     def tasks(self) -> TaskSet:
@@ -402,14 +408,6 @@ class _View(AsyncNovita):
 
     def __del__(self, _warn: Any = None) -> None:
         """Nothing is its own."""
-
-
-def _hold_to(budget: Budget | None, runtime: Runtime) -> None:
-    if budget is not None:
-        from .llm.budget import Meter
-        from .llm.models import Models
-
-        runtime.meter = Meter(budget, Models(runtime))
 
 
 def run(main: Callable[[AsyncNovita], Coroutine[Any, Any, T]], **settings: Any) -> T:

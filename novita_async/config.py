@@ -220,7 +220,7 @@ def adjusted(
             raise ConfigError(f"max_retries must be 0 or more, got {max_retries!r}")
         settings = replace(settings, retry=replace(settings.retry, attempts=max_retries + 1))
     if priority is not None:
-        if isinstance(priority, bool) or not isinstance(priority, int):
+        if type(priority) is not int:
             raise ConfigError(f"priority must be an integer, got {priority!r}")
         settings = replace(settings, priority=priority)
     return settings

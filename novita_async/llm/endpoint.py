@@ -13,13 +13,13 @@ from ..runtime.attempts import Attempts
 from ..runtime.call import Answer, Call, read_answer
 from ..runtime.retry import Replay
 from ..runtime.streams import EventStream
-from .usage import record, tokens_in, tokens_of
+from .usage import counts_of, tokens_in, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable
 
     from ..runtime.call import Runtime
-    from ..runtime.meter import Meter, Tokens
+    from ..runtime.meter import Meter
     from ..runtime.streams import Reader
     from ..transport.protocol import Response
 
@@ -81,6 +81,7 @@ class Endpoint:
     def __init__(self, runtime: Runtime, base_url: str | None = None) -> None:
         self._runtime = runtime
         self._base = runtime.settings.llm_base_url if base_url is None else base_url
+        self._counts = counts_of(runtime)
         self.gives_raw = False
 
     def _call(
@@ -140,7 +141,7 @@ class Endpoint:
             raise
         if call.model:
             usage = getattr(value, "usage", _NO_FIELD)
-            self._count(attempts, tokens_in(answer.body) if usage is _NO_FIELD else tokens_of(usage))
+            self._count(attempts, tokens_in(answer.body) if usage is _NO_FIELD else usage)
         return value
 
     async def _stream(self, call: Call, make_reader: Callable[[Response], Reader[T]]) -> EventStream[T]:
@@ -153,7 +154,7 @@ class Endpoint:
         limits = runtime.settings.timeouts
 
         def end(reader: Reader[T]) -> None:
-            self._count(attempts, tokens_of(getattr(reader, "usage", None)))
+            self._count(attempts, getattr(reader, "usage", None))
 
         stream = EventStream(
             *(runtime, attempts, response, make_reader),
@@ -170,11 +171,12 @@ class Endpoint:
         async with self._within(total if call.timeout is None else call.timeout):
             call.hold = await meter.hold(call)
 
-    def _count(self, attempts: Attempts, tokens: Tokens | None) -> None:
+    def _count(self, attempts: Attempts, usage: object) -> None:
         """Count what a call used that is over; None where its answer did not tell."""
-        if tokens is not None:
-            record(self._runtime.life.usage, attempts.call.model, tokens)
-        attempts.settle(tokens)
+        call = attempts.call
+        self._counts.add(call.model, usage)
+        if attempts.need or call.hold is not None:
+            attempts.settle(tokens_of(usage))
 
     @contextlib.asynccontextmanager
     async def _within(self, timeout: float | None) -> AsyncGenerator[None]:

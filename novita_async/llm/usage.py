@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from ..runtime.call import Runtime
     from .models import Model, Models
 
-__all__ = ["Totals", "UsageCounter", "dollars_for", "find_model", "record", "tokens_in", "tokens_of"]
+__all__ = ["Totals", "UsageCounter", "counts_of", "dollars_for", "find_model", "tokens_in", "tokens_of"]
 
 _MILLION = 1_000_000
 # Prompts are counted in classes of 64 tokens, because prices go by their size: no bracket of prices begins within one.
 _CLASS = 6
+_AT_ONCE = 256
 
 
 class Totals(msgspec.Struct, kw_only=True, gc=False):
@@ -56,7 +57,7 @@ class UsageCounter:
     """
 
     def __init__(self, runtime: Runtime, models: Models) -> None:
-        self._rows: dict[str, dict[int, Totals]] = runtime.life.usage
+        self._counts = counts_of(runtime)
         self._models = models
 
     def __repr__(self) -> str:
@@ -65,15 +66,15 @@ class UsageCounter:
     @property
     def total(self) -> Totals:
         """All models together, up to now."""
-        return _sum(row for rows in self._rows.values() for row in rows.values())
+        return _sum(row for rows in self._counts.rows().values() for row in rows.values())
 
     def of(self, model: str) -> Totals:
         """One model, up to now; zeros where it was not used."""
-        return _sum(self._rows.get(model, {}).values())
+        return _sum(self._counts.rows().get(model, {}).values())
 
     def by_model(self) -> dict[str, Totals]:
         """Every model that was used, up to now."""
-        return {model: self.of(model) for model in self._rows}
+        return {model: _sum(rows.values()) for model, rows in self._counts.rows().items()}
 
     async def cost(self, model: str | None = None) -> Decimal:
         """What that cost in US dollars, by the prices in the listing of models, which is asked for if it is not kept.
@@ -88,8 +89,9 @@ class UsageCounter:
         Contract: llm.md section 10.
         """
         cost = Decimal(0)
-        for name in list(self._rows) if model is None else [model]:
-            rows = list(self._rows.get(name, {}).values())
+        counted = self._counts.rows()
+        for name in list(counted) if model is None else [model]:
+            rows = [msgspec.structs.replace(row) for row in counted.get(name, {}).values()]
             found = await find_model(self._models, name) if rows else None
             for row in rows:
                 price = None
@@ -103,23 +105,52 @@ class UsageCounter:
 
     def reset(self) -> None:
         """Begin again at zero."""
-        self._rows.clear()
+        self._counts.clear()
 
 
-def record(counts: dict[str, dict[int, Totals]], model: str, tokens: Tokens) -> None:
-    """Count a call."""
-    rows = counts.get(model)
-    if rows is None:
-        rows = counts[model] = {}
-    size = tokens.prompt >> _CLASS
-    row = rows.get(size)
-    if row is None:
-        row = rows[size] = Totals()
-    row.requests += 1
-    row.prompt_tokens += tokens.prompt
-    row.completion_tokens += tokens.completion
-    row.cached_tokens += tokens.cached
-    row.reasoning_tokens += tokens.reasoning
+class Counts:
+    """The counters of a client, shared by all its views. What a call used is put down as it came and counted some
+    hundred calls later, or when somebody asks: that is cheaper for all than for each alone.
+    """
+
+    __slots__ = ("_new", "_rows")
+
+    def __init__(self) -> None:
+        self._new: list[tuple[str, object]] = []
+        self._rows: dict[str, dict[int, Totals]] = {}
+
+    def add(self, model: str, usage: object) -> None:
+        """Count the usage of a call, in any shape that `tokens_of` reads; None for one that did not tell."""
+        self._new.append((model, usage))
+        if len(self._new) >= _AT_ONCE:
+            self.rows()
+
+    def rows(self) -> dict[str, dict[int, Totals]]:
+        """By model and class of the prompt's size."""
+        new, self._new = self._new, []
+        for model, usage in new:
+            tokens = tokens_of(usage)
+            if tokens is None:
+                continue
+            rows = self._rows.setdefault(model, {})
+            row = rows.get(tokens.prompt >> _CLASS)
+            if row is None:
+                row = rows[tokens.prompt >> _CLASS] = Totals()
+            row.requests += 1
+            row.prompt_tokens += tokens.prompt
+            row.completion_tokens += tokens.completion
+            row.cached_tokens += tokens.cached
+            row.reasoning_tokens += tokens.reasoning
+        return self._rows
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._new, self._rows = [], {}
+
+
+def counts_of(runtime: Runtime) -> Counts:
+    """The counters of a runtime's client."""
+    return runtime.shared.setdefault("usage", Counts())
 
 
 def _sum(rows: Iterable[Totals]) -> Totals:
@@ -172,8 +203,8 @@ def tokens_of(usage: object) -> Tokens | None:
             (prompts.cached_tokens or 0) if prompts is not None else 0,
             (answers.reasoning_tokens or 0) if answers is not None else 0,
         )
-    if usage is None:
-        return None
+    if usage is None or isinstance(usage, Tokens):
+        return usage
     try:
         return _read(msgspec.convert(usage, _AnyUsage, strict=False, from_attributes=True))
     except msgspec.ValidationError:

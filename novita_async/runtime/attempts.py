@@ -32,12 +32,17 @@ T = TypeVar("T")
 
 
 class Attempts:
-    """One call and its attempts. Holds a slot of the client while an answer is open."""
+    """One call and its attempts. Holds a slot of the client while an answer is open.
+
+    Attributes:
+        call: the call.
+        number: attempts so far.
+        need: the tokens that its rate gate counts for it until `settle`; 0 when it does not count them.
+    """
 
     __slots__ = (
-        *("_deadline", "_delays", "_first", "_holding", "_rate", "_request", "_runtime", "call", "number"),
-        # Of the attempt under way: the tokens that its rate gate counts for it, and when it was sent and ended.
-        *("_ended", "_need", "_sent"),
+        *("_deadline", "_delays", "_first", "_holding", "_rate", "_request", "_runtime", "call", "need", "number"),
+        *("_ended", "_sent"),  # when the attempt under way was sent, and when it ended, for its rate gate
     )
 
     def __init__(self, runtime: Runtime, call: Call) -> None:
@@ -56,7 +61,7 @@ class Attempts:
         self._holding = False
         self._first = False
         self._rate = runtime.rate(call.model) if call.model else None
-        self._need = 0
+        self.need = 0
         self._sent: Step | None = None
         self._ended: Step | None = None
 
@@ -122,7 +127,7 @@ class Attempts:
         if runtime.life.closed or not runtime.slots.acquire_nowait():
             return False
         if rate is not None:
-            self._need = 0
+            self.need = 0
             self._sent = rate.send_freely()
             if self._sent is None:
                 runtime.slots.release()
@@ -136,13 +141,13 @@ class Attempts:
         try:
             async with runtime.clock.timeout(self._remaining()):
                 if rate is not None:
-                    self._need = estimate(call.body).total if rate.counts_tokens else 0
-                    await rate.acquire(self._need, priority=priority, first=self._first)
+                    self.need = estimate(call.body).total if rate.counts_tokens else 0
+                    await rate.acquire(self.need, priority=priority, first=self._first)
                 try:
                     await runtime.slots.acquire(priority=priority)
                 except BaseException:
                     if rate is not None:
-                        rate.unsent(self._need)
+                        rate.unsent(self.need)
                     raise
         except TimeoutError as error:
             raise CallTimeout("total", self._total(), sent=False) from error
@@ -158,14 +163,13 @@ class Attempts:
         if self._holding:
             self._holding = False
             self._runtime.slots.release()
-            if self._need and self._rate is not None:
-                self._ended = self._rate.ended(self._need)
+            if self.need and self._rate is not None:
+                self._ended = self._rate.ended(self.need)
 
     def settle(self, tokens: Tokens | None) -> None:
         """Say what the call used, once it is over; None where its answer did not tell."""
-        rate = self._rate
-        if rate is not None and tokens is not None:
-            self._correct(rate, tokens.prompt + tokens.completion)
+        if self._rate is not None and tokens is not None:
+            self._correct(self._rate, tokens.prompt + tokens.completion)
         if self.call.hold is not None:
             self.call.hold.settle(tokens)
 
@@ -173,7 +177,7 @@ class Attempts:
         """Let the gate count what the attempt used in place of its need. Safe to call twice."""
         step = self._ended or self._sent
         if step is not None:
-            rate.corrected(step, used - self._need)
+            rate.corrected(step, used - self.need)
         self._ended = self._sent = None
 
     def failed(self, error: NovitaError) -> None:

@@ -105,7 +105,7 @@ class Closable(Protocol):
 class _Life:
     """What changes in the life of a client, held once for all views of its runtime."""
 
-    __slots__ = ("closed", "loop", "retried", "send", "sent", "transport", "usage")
+    __slots__ = ("closed", "loop", "retried", "send", "sent", "transport")
 
     def __init__(self) -> None:
         self.sent = 0
@@ -114,7 +114,6 @@ class _Life:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.transport: Transport | None = None
         self.send: Send | None = None
-        self.usage: dict[str, Any] = {}  # by model, as `llm.usage` counts
 
 
 class Runtime:

@@ -25,6 +25,7 @@ _WINDOW = 60.0
 # Our window and the server's do not begin at the same moment; a little later is never too early.
 _SLACK = 0.05
 _STEPS = 20  # in a second: what is remembered of a minute is bounded, whatever the rate
+_GONE = -1  # the number of a step that is forgotten
 
 #: No account may send less (contract/llm.md 4): what is refused below that is refused for somebody else's sending, and
 #: teaches nothing.
@@ -54,46 +55,38 @@ Step: TypeAlias = list[int]
 class _Window:
     """What was sent and used in the last 60 seconds."""
 
-    __slots__ = ("_steps", "refused", "sends", "tokens")
+    __slots__ = ("_steps", "last", "refused", "sends", "tokens")
 
     def __init__(self) -> None:
         self._steps: deque[Step] = deque()
+        self.last: Step = [_GONE, 0, 0, 0]
         self.sends = 0
         self.refused = 0
         self.tokens = 0
 
     def add(self, now: float, sends: int, tokens: int) -> Step:
-        """Count; the step, which can be corrected."""
-        steps = self._steps
+        """Count; the step, in which the numbers can be mended as long as it counts."""
         number = int(now * _STEPS)
-        if steps and steps[-1][0] == number:
-            step = steps[-1]
-        else:
+        step = self.last
+        if step[0] != number:
             self.drop(now)
-            step = [number, 0, 0, 0]
-            steps.append(step)
+            step = self.last = [number, 0, 0, 0]
+            self._steps.append(step)
         step[1] += sends
         step[2] += tokens
         self.sends += sends
         self.tokens += tokens
         return step
 
-    def correct(self, step: Step, *, tokens: int = 0, refused: int = 0) -> None:
-        """Count more or fewer in a step, if it still counts."""
-        if self._steps and self._steps[0][0] <= step[0]:
-            step[2] += tokens
-            step[3] += refused
-            self.tokens += tokens
-            self.refused += refused
-
     def drop(self, now: float) -> None:
         """Forget what is older."""
         steps = self._steps
         while steps and _leaves(steps[0]) <= now:
-            _, sends, tokens, refused = steps.popleft()
-            self.sends -= sends
-            self.tokens -= tokens
-            self.refused -= refused
+            step = steps.popleft()
+            step[0] = _GONE
+            self.sends -= step[1]
+            self.tokens -= step[2]
+            self.refused -= step[3]
 
     @property
     def next(self) -> float | None:
@@ -180,7 +173,15 @@ class RateGate(Queue):
         """Send without asking where nothing holds anybody back, as nearly always: what `sent` gives, or None."""
         if not self._free or self._lines:
             return None
-        return self._window.add(self._clock.monotonic(), 1, 0)
+        window = self._window
+        now = self._clock.monotonic()
+        step = window.last
+        if step[0] != int(now * _STEPS):
+            return window.add(now, 1, 0)
+        # What `add` does, without the call: every call of a model comes through here.
+        step[1] += 1
+        window.sends += 1
+        return step
 
     def sent(self) -> Step:
         """Say that one who passed is sending now; when, for `refused` and `corrected`."""
@@ -204,7 +205,9 @@ class RateGate(Queue):
 
     def corrected(self, step: Step, tokens: int) -> None:
         """Say that a call used so many tokens more than its need or, as a negative number, fewer."""
-        self._window.correct(step, tokens=tokens)
+        if step[0] != _GONE:
+            step[2] += tokens
+            self._window.tokens += tokens
         if self._lines:
             self._wake()
 
@@ -226,8 +229,12 @@ class RateGate(Queue):
         window = self._window
         window.drop(now)
         if not tokens:
-            window.correct(step, refused=1)
+            if step[0] != _GONE:
+                step[3] += 1
+                window.refused += 1
             self._rpm.lower(window.sends - window.refused, now)
+        elif self._tpm.none:
+            self._tpm.tell(float("inf"), now)  # tokens count from now on, and the next refusal teaches
         else:
             self._tpm.lower(window.tokens + self._open_tokens, now)
         self._free = False
