@@ -82,10 +82,28 @@ def operations() -> list[str]:
     return list(dict.fromkeys(operation.id for operation in _operations()))
 
 
+def paths() -> dict[str, str]:
+    """The path of each operation, as the contract prints it."""
+    return {
+        item[method]["operationId"]: path
+        for path, item in _document()["paths"].items()
+        for method in _METHODS
+        if method in item
+    }
+
+
 def operation_of(method: str, path: str) -> str | None:
     """The id of the operation that a request is for; None when the contract has none."""
     operation = _find(method, path)
     return operation.id if operation else None
+
+
+def examples(operation: str) -> dict[str, Any]:
+    """The JSON requests that the contract gives as examples of an operation, by their names."""
+    described = next(each.description for each in _operations() if each.id == operation)
+    content = described["requestBody"]["content"]["application/json"]
+    named = {name: example["value"] for name, example in content.get("examples", {}).items()}
+    return named | ({"example": content["example"]} if "example" in content else {})
 
 
 def check_request(method: str, path: str, content_type: str | None, body: bytes | None) -> None:
@@ -145,7 +163,7 @@ def _check_events(schema: dict[str, Any], body: bytes, where: str) -> None:
     """Events that carry no schema are asked to be JSON. A stream ends as the contract says, or with an error."""
     data_schema, end = schema.get("x-event-data-schema"), schema.get("x-terminator")
     ended = failed = False
-    for number, (name, data) in enumerate(_events(body), 1):
+    for number, (name, data) in enumerate(_named(body), 1):
         place = f"{where}, event {number}"
         assert not ended, f"{place}: it comes after the end"
         if data == end:
@@ -160,7 +178,12 @@ def _check_events(schema: dict[str, Any], body: bytes, where: str) -> None:
     assert ended or failed or end is None, f"{where}: the stream does not end with {end}"
 
 
-def _events(body: bytes) -> Iterator[tuple[str | None, str]]:
+def events(body: bytes) -> list[tuple[str | None, Any]]:
+    """Name and decoded data of every event of a stream but the [DONE]."""
+    return [(name, msgspec.json.decode(data)) for name, data in _named(body) if data != "[DONE]"]
+
+
+def _named(body: bytes) -> Iterator[tuple[str | None, str]]:
     """Name and data of every server-sent event; comments and blocks without data are none."""
     text = body.decode("utf-8").replace("\r\n", "\n")
     assert not text or text.endswith("\n\n"), "the stream breaks off inside an event"
