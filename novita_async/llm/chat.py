@@ -294,7 +294,7 @@ class Completions(Endpoint):
         )
         if params.get("n") not in (None, 1):
             raise ValidationError("n: a run of tools has one answer a turn")
-        asked: ChatParams = {**params, "tools": definitions(loop.tools)}
+        asked: ChatParams = {**params, "tools": definitions(loop.tools) or None}
         if _check_messages(messages):
             messages = await with_files(messages, self._runtime.clock)
             advise(messages, stacklevel=2)

@@ -143,9 +143,10 @@ def _strict(schema: object) -> Schema:
         return _strict({**given["allOf"][0], **{key: value for key, value in given.items() if key != "allOf"}})
     if "prefixItems" in given:
         raise _NotStrict
-    if isinstance(found.get("type"), list):
+    if isinstance(kinds := found.get("type"), list):
         rest = {key: value for key, value in given.items() if key not in ("type", "description")}
-        found = {"anyOf": [{**rest, "type": kind} for kind in found["type"]], **_described(found.get("description"))}
+        options = [_strict({"type": "null"} if kind == "null" else {**rest, "type": kind}) for kind in kinds]
+        return {"anyOf": options, **_described(found.get("description"))}
     words = [words.format(given[key]) for key, words in _IN_WORDS.items() if given.get(key)]
     if found.get("format") == "decimal":
         found["type"] = "number"  # which a decimal is read from as it stands, and which models write without words
@@ -160,10 +161,10 @@ def _strict(schema: object) -> Schema:
     if "anyOf" in found:
         found["anyOf"] = [_strict(option) for option in found["anyOf"]]
     elif "enum" in found:
-        options: list[object] = found["enum"]
-        kinds = {_JSON_TYPES.get(type(option), "") for option in options}
-        if len(kinds) == 1 and "" not in kinds:
-            found["type"] = kinds.pop()
+        values: list[object] = found["enum"]
+        types = {_JSON_TYPES.get(type(value), "") for value in values}
+        if len(types) == 1 and "" not in types:
+            found["type"] = types.pop()
     elif "type" not in found:
         raise _NotStrict
     if found.get("type") == "object":

@@ -20,6 +20,7 @@ import pytest
 from helpers import ASK, DONE, MODEL, Server, chunk, completion, connected, events, inside
 
 from novita_async.errors import AnswerCut, AnswerError, AnswerInvalid, AnswerRefused, StreamCut, ValidationError
+from novita_async.llm.schema import strict_schema
 from novita_async.llm.structured import ParsedChatCompletion, ParsedMessage, Shape, shape_of
 
 
@@ -178,6 +179,46 @@ def test_a_type_with_free_keys_or_values_goes_without_strict_mode(type_):
     assert form["strict"] is False
     jsonschema.Draft202012Validator.check_schema(form["schema"])
     assert form["schema"]["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        ({"const": 3}, {"enum": [3], "type": "integer"}),
+        ({"enum": ["a", 1]}, {"enum": ["a", 1]}),
+        (
+            {"oneOf": [{"type": "string"}, {"$ref": "#/$defs/X"}]},
+            {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/X"}]},
+        ),
+        (
+            {"type": ["string", "null"], "maxLength": 3, "description": "x"},
+            {
+                "anyOf": [{"type": "string", "description": "(at most 3 characters)"}, {"type": "null"}],
+                "description": "x",
+            },
+        ),
+        ({"allOf": [{"$ref": "#/$defs/X"}], "default": 1}, {"$ref": "#/$defs/X"}),
+        (
+            {"$ref": "#/$defs/X", "description": "x", "title": "y"},
+            {"anyOf": [{"$ref": "#/$defs/X"}], "description": "x"},
+        ),
+        ({"type": "string", "format": "uri"}, {"type": "string", "description": "(uri)"}),
+        ({"type": "string", "format": "uuid", "examples": [""]}, {"type": "string", "format": "uuid"}),
+        (
+            {"type": "array", "items": {"type": "null"}, "uniqueItems": True, "minItems": 1},
+            {"type": "array", "items": {"type": "null"}, "minItems": 1, "description": "(no item twice)"},
+        ),
+        ({}, None),
+        ({"description": "anything"}, None),
+        ({"type": "object"}, None),
+        ({"type": "array"}, None),
+        ({"allOf": [{"type": "string"}, {"minLength": 1}]}, None),
+        ({"type": "array", "prefixItems": [{"type": "string"}], "items": False}, None),
+        ({"type": "object", "properties": {"x": True}}, None),
+    ],
+)
+def test_schemas_by_other_hands_become_strict_or_cannot(schema, strict):
+    assert strict_schema(schema) == strict
 
 
 def test_the_name_of_a_schema_is_one_that_the_platform_takes():
