@@ -15,7 +15,7 @@ import novita_async
 #: The classes whose methods are the product.
 FACING = (
     *("AsyncNovita", "Simulator", "ChatAccumulator", "MockTransport", "config.Settings"),
-    *("llm.Completions", "llm.ChatStream", "runtime.streams.EventStream"),
+    *("llm.Completions", "llm.ChatStream", "llm.ParsedStream", "llm.Tool", "runtime.streams.EventStream"),
     *("media.images.Images", "media.videos.Videos", "media.results.MediaResult", "media.results.Image"),
     *("runtime.task.Task", "runtime.tasks.TaskSet", "runtime.pages.Pages"),
     *("gpu.Instances", "gpu.Instance", "gpu.Product", "gpu.Products"),

@@ -143,7 +143,8 @@ def _strict(schema: object) -> Schema:
         return _strict({**given["allOf"][0], **{key: value for key, value in given.items() if key != "allOf"}})
     if "prefixItems" in given:
         raise _NotStrict
-    if isinstance(kinds := found.get("type"), list):
+    if isinstance(found.get("type"), list):
+        kinds: list[str] = found["type"]
         rest = {key: value for key, value in given.items() if key not in ("type", "description")}
         options = [_strict({"type": "null"} if kind == "null" else {**rest, "type": kind}) for kind in kinds]
         return {"anyOf": options, **_described(found.get("description"))}

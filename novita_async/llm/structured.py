@@ -25,7 +25,7 @@ __all__ = ["ParsedChatCompletion", "ParsedChoice", "ParsedMessage", "ParsedStrea
 T = TypeVar("T")
 
 _SHAPES = 512  # types whose shape is kept
-_FENCED = re.compile(r"\s*```\w*\s*\n(.*)\n\s*```\s*", re.DOTALL)
+_FENCED = re.compile(r"\s*```\w*(.*)```\s*", re.DOTALL)
 
 
 class ParsedMessage(Message, Generic[T], omit_defaults=True):

@@ -303,9 +303,10 @@ async def test_an_answer_goes_back_into_a_question_without_its_value(parsed):
         '{"city": "Oslo"}',
         '  {"city": "Oslo", "novel": 1}\n',
         '```json\n{"city": "Oslo"}\n```',
+        '\n```{"city": "Oslo", "country": "```"}```\n',
         '<think>\nIs it {"city": "Bergen"}?\n</think>\n\n{"city": "Oslo"}',
     ],
-    ids=["plain", "more than asked for", "fenced", "thought about"],
+    ids=["plain", "more than asked for", "fenced", "fenced closely", "thought about"],
 )
 async def test_what_models_put_around_an_answer_is_taken_off(parsed, content):
     assert (await parsed(Place, answer(content))).choices[0].message.parsed["city"] == "Oslo"
