@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
 import pytest
 from helpers import turns
@@ -71,6 +70,26 @@ async def test_nobody_overtakes_by_arriving_in_the_turn_of_a_release():
     assert through == [0, 1]
     assert not late.done()
     await drop([late, *tasks])
+
+
+async def test_a_higher_priority_goes_first_and_its_own_come_in_order():
+    gate = Gate(1)
+    gate.acquire_nowait()
+    order = []
+
+    async def enter(name, **rank):
+        await gate.acquire(**rank)
+        order.append(name)
+        gate.release()
+
+    ranks = [("a", 0), ("b", 5), ("c", -1), ("d", 5), ("e", 0)]
+    tasks = [asyncio.create_task(enter(name, priority=priority)) for name, priority in ranks]
+    back = asyncio.create_task(enter("sent back", priority=0, first=True))
+    await turns()
+    gate.release()
+    await asyncio.gather(*tasks, back)
+    assert order == ["b", "d", "sent back", "a", "e", "c"]
+    assert (gate.free, gate.waiting) == (1, 0)
 
 
 async def test_who_is_cancelled_in_line_takes_nothing():
@@ -248,44 +267,61 @@ class Gates(RuleBasedStateMachine):
     """Both gates as a call passes them, under any sequence of arrivals, ends, cancellations and time."""
 
     calls = Bundle("calls")
-    SLOTS, RPM = 2, 3
+    SLOTS, RPM, TPM = 2, 3, 100
 
     def __init__(self):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = ByHand()
         self.slots = Gate(self.SLOTS)
-        self.rate = RateGate(self.clock, self.RPM)
+        self.rate = RateGate(self.clock, self.RPM, self.TPM)
         self.sent: list[float] = []
+        self.used: dict[int, int] = {}  # by call, in the order of sending: its need until it ends, then what it used
+        self.sent_at: dict[int, float] = {}
+        self.ended_at: dict[int, float] = {}
+        self.order: dict[int, list[int]] = {}
         self.running: dict[int, asyncio.Event] = {}
-        self.states: Counter[str] = Counter()
         self.count = 0
 
     def settle(self):
         self.loop.run_until_complete(turns(10))
 
-    async def call(self, number):
-        await self.rate.acquire()
+    async def call(self, number, priority, need, used):
+        await self.rate.acquire(need, priority=priority)
         try:
-            await self.slots.acquire()
+            await self.slots.acquire(priority=priority)
         except BaseException:
-            self.rate.unsent()
+            self.rate.unsent(need)
             raise
         self.rate.sent()
         self.sent.append(self.clock.now)
+        self.sent_at[number] = self.clock.now
+        self.used[number] = need
+        self.order.setdefault(priority, []).append(number)
         self.running[number] = asyncio.Event()
         try:
             await self.running[number].wait()
+            self.used[number] = used
         finally:
             del self.running[number]
+            self.ended_at[number] = self.clock.now
             self.slots.release()
+            step = self.rate.ended(need)
+            self.rate.corrected(step, self.used[number] - need)
 
-    @rule(target=calls, count=st.integers(1, 5))
-    def arrive(self, count):
+    @rule(
+        target=calls,
+        count=st.integers(1, 5),
+        priority=st.sampled_from([0, 0, 1, -1]),
+        need=st.sampled_from([0, 1, 30, 40, 60, 100, 150]),
+        part=st.sampled_from([0.0, 0.5, 1.0]),
+    )
+    def arrive(self, count, priority, need, part):
         tasks = []
         for _ in range(count):
             self.count += 1
-            tasks.append((self.count, self.loop.create_task(self.call(self.count))))
+            call = self.call(self.count, priority, need, int(need * part))
+            tasks.append((self.count, self.loop.create_task(call)))
         self.settle()
         return multiple(*tasks)
 
@@ -320,6 +356,19 @@ class Gates(RuleBasedStateMachine):
     @invariant()
     def never_more_than_the_rate(self):
         assert all(later - earlier >= 60 for earlier, later in zip(self.sent, self.sent[self.RPM :], strict=False))
+
+    @invariant()
+    def never_more_tokens_than_the_rate_whenever_they_count(self):
+        for moments in (self.sent_at, self.ended_at):
+            for end in moments.values():
+                window = [number for number, moment in moments.items() if end - 60 < moment <= end]
+                tokens = [self.used[number] for number in window if self.used[number]]
+                assert sum(tokens) <= self.TPM or len(tokens) == 1  # what is too large for any minute goes alone
+
+    @invariant()
+    def first_come_first_served_in_each_priority(self):
+        for order in self.order.values():
+            assert order == sorted(order)
 
     def teardown(self):
         """Whatever happened: with time, and with everyone ending, the line empties."""
