@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
-from ..errors import ValidationError
+from ..errors import NovitaError, ValidationError
 from ..runtime.arguments import check_keywords, check_timeout
 from ..runtime.retry import Replay
 from .content import advise, has_files, with_files
@@ -305,8 +305,12 @@ class Completions(Endpoint):
             call = self._chat(model, said, False, extra_body, extra_headers, extra_query, None, asked, "run_tools()")
             return await self._fetch(call, ChatCompletion)
 
-        async with self._within(check_timeout(timeout)):
-            return await loop.run(messages, ask)
+        try:
+            async with self._within(check_timeout(timeout)):
+                return await loop.run(messages, ask)
+        except NovitaError as error:
+            error.partial = loop.messages
+            raise
 
     def _chat(
         self,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..errors import NovitaError, ToolError, TooManyTurns, ValidationError
+from ..errors import ToolError, TooManyTurns, ValidationError
 from ..runtime.gather import gather
 from ..transport.protocol import being_cancelled
 from ..wire.json import encode
-from .tools import as_tool
+from .tools import as_tool, listed
 from .types import ChatCompletion, MessageParam
 
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ class ToolRun(msgspec.Struct, frozen=True):
 
 
 class ToolLoop:
-    """One run. Its arguments are those of `Completions.run_tools`."""
+    """One run. Its arguments are those of `Completions.run_tools`.
+
+    Attributes:
+        messages: the conversation as far as it has come.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,8 @@ class ToolLoop:
                 raise ValidationError(f"{name} must be a whole number from 1 on, got {number!r}")
         if on_tool_error not in ("return", "raise"):
             raise ValidationError(f"on_tool_error must be 'return' or 'raise', got {on_tool_error!r}")
-        self.tools = [as_tool(each) for each in tools]
+        self.tools = [as_tool(each) for each in listed(tools)]
+        self.messages: list[MessageParam] = []
         self._by_name = {tool.name: tool for tool in self.tools}
         self._max_turns = max_turns
         self._parallel = parallel
@@ -67,28 +72,24 @@ class ToolLoop:
         self, messages: Sequence[MessageParam], ask: Callable[[list[MessageParam], int], Awaitable[ChatCompletion]]
     ) -> ToolRun:
         """Run to the end. `ask` gets the conversation and the number of the turn, from 1."""
-        said = list(messages)
+        said = self.messages = list(messages)
         turn = 0
-        try:
-            while True:
-                turn += 1
-                completion = await ask(said, turn)
-                if completion.choices:
-                    # As it came, with what the types do not know: models that think between calls need all of it.
-                    said.append(completion.raw["choices"][0]["message"])
-                calls = (completion.choices[0].message.tool_calls or []) if completion.choices else []
-                if not calls:
-                    return ToolRun(completion, said, turn)
-                answers = await gather((self._answer(call) for call in calls), limit=self._parallel)
-                said += [
-                    {"role": "tool", "tool_call_id": call.id, "content": answer}
-                    for call, answer in zip(calls, answers, strict=True)
-                ]
-                if turn == self._max_turns:
-                    raise TooManyTurns(turn, messages=said, completion=completion)
-        except NovitaError as error:
-            error.partial = said
-            raise
+        while True:
+            turn += 1
+            completion = await ask(said, turn)
+            if completion.choices:
+                # As it came, with what the types do not know: models that think between calls need all of it.
+                said.append(completion.raw["choices"][0]["message"])
+            calls = (completion.choices[0].message.tool_calls or []) if completion.choices else []
+            if not calls:
+                return ToolRun(completion, said, turn)
+            answers = await gather((self._answer(call) for call in calls), limit=self._parallel)
+            said += [
+                {"role": "tool", "tool_call_id": call.id, "content": answer}
+                for call, answer in zip(calls, answers, strict=True)
+            ]
+            if turn == self._max_turns:
+                raise TooManyTurns(turn, messages=said, completion=completion)
 
     async def _answer(self, call: ToolCall) -> str:
         """What a tool has to say to the model, be it that it failed."""

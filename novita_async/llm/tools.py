@@ -8,10 +8,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import (
-    TYPE_CHECKING,
     Any,
     Generic,
     ParamSpec,
@@ -27,13 +26,11 @@ from ..errors import ToolError, ValidationError
 from ..wire.json import encode
 from .schema import reader_of, record, schema_of, strict_schema
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = ["Tool", "definitions", "tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -203,7 +200,7 @@ def definitions(tools: Sequence[Tool[..., Any] | Callable[..., Any] | Mapping[st
     """
     found: list[Mapping[str, Any]] = []
     names: set[str] = set()
-    for number, each in enumerate(tools):
+    for number, each in enumerate(listed(tools)):
         definition = cast("Mapping[str, Any]", each if isinstance(each, Mapping) else as_tool(each).definition)
         function = definition.get("function")
         where = f"tools[{number}]"
@@ -222,6 +219,14 @@ def definitions(tools: Sequence[Tool[..., Any] | Callable[..., Any] | Mapping[st
             raise ValidationError(f"{where}: the schema of {name} is not JSON: {error}") from error
         found.append(definition)
     return found
+
+
+def listed(tools: Sequence[T]) -> Sequence[T]:
+    """The tools, or the refusal of what is no list of them."""
+    given = cast("object", tools)
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise ValidationError(f"tools must be a list, got {type(given).__name__}")
+    return tools
 
 
 def as_tool(function: Any) -> Tool[..., Any]:

@@ -219,6 +219,9 @@ def nowhere(x: Nowhere): ...  # noqa: F821 - that is the point
         ([nowhere], "the types of nowhere cannot be read: name 'Nowhere'"),
         ([lambda: 1], "'<lambda>' names no tool"),
         ([7], "a tool is made of a function, got int"),
+        (weather, "tools must be a list, got function"),
+        (Tool(weather), "tools must be a list, got Tool"),
+        ("weather", "tools must be a list, got str"),
         ([weather, Tool(weather)], r"tools\[1\]: there is another tool named 'weather'"),
     ],
 )
@@ -577,6 +580,8 @@ async def test_the_timeout_is_that_of_the_whole_run(clock):
             await novita.chat.completions.run_tools(**ASK, tools=[watch.doze], timeout=100)
     assert (caught.value.limit, caught.value.seconds) == ("total", 100)
     assert (watch.ended, watch.cancelled, watch.running) == (2, 1, 0)
+    roles = [message["role"] for message in caught.value.partial]
+    assert roles == ["user", "assistant", "tool", "assistant", "tool", "assistant"]
 
 
 async def test_functions_that_are_not_async_run_in_threads_and_are_waited_for(clock):
