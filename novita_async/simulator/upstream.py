@@ -41,7 +41,11 @@ class Upstream:
 
     def __init__(self, url: str, api_key: str) -> None:
         check(url)
-        self._headers = {"content-type": "application/json", "authorization": f"Bearer {api_key}"}
+        self._headers = {
+            "authorization": f"Bearer {api_key}",
+            "content-type": "application/json",
+            "user-agent": "novita-async-simulator",
+        }
         self._url = f"{url.rstrip('/')}/chat/completions"
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -60,8 +64,9 @@ class Upstream:
             raise keys.flat(HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_NOT_AVAILABLE", message) from None
         kind = response.headers.get("content-type", "application/json")
         if response.status == HTTPStatus.OK and kind.startswith("text/event-stream"):
-            return Reply(200, {"content-type": kind, "cache-control": "no-cache"}, _chunks(response))
-        whole = b"".join([chunk async for chunk in _chunks(response)])
+            return Reply(200, {"content-type": kind, "cache-control": "no-cache"}, _Body(response))
+        async with response:
+            whole = b"".join([chunk async for chunk in _Body(response)])
         if response.status == HTTPStatus.OK:
             return Reply(200, {"content-type": kind}, whole)
         return _relayed(response, whole)
@@ -112,15 +117,27 @@ def check(url: str) -> None:
         raise ValidationError(f"llm_upstream is the URL of a server on this machine, such as {example}, not {url!r}")
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The body as it comes; the connection is given back or closed on every way out."""
-    try:
-        async for chunk in response.content.iter_any():
-            yield chunk
-    except aiohttp.ClientError as error:
-        raise ConnectionLost(f"the upstream server broke off: {error}") from None
-    finally:
-        response.close()
+class _Body:
+    """An upstream's answer as it comes. No generator: one that was never begun would not close the connection."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._response.content.readany()
+        except aiohttp.ClientError as error:
+            self._response.close()
+            raise ConnectionLost(f"the upstream server broke off: {error}") from None
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        self._response.close()
 
 
 def _relayed(response: aiohttp.ClientResponse, body: bytes) -> Reply:
