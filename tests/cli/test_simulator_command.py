@@ -84,6 +84,16 @@ async def test_a_signal_ends_it_in_the_middle_of_everything_and_nothing_is_left(
     assert sleepers(seconds) == []
 
 
+async def test_its_chats_can_come_from_another_server() -> None:
+    async with Simulator(seed=7) as model, model.serve() as served:
+        async with running("simulator", "--seed", "7", "--llm-upstream", f"{served.url}/openai/v1") as command:
+            async with client(await environment(command)) as novita:
+                answer = await novita.chat.completions.create(**ASK)
+                assert answer.choices[0].message.content
+            await command.end(signal.SIGINT)
+        assert [request.json() for request in model.requests] == [ASK]
+
+
 async def test_it_prints_everything_even_when_it_is_to_end_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     stop = Stop()
     stop.wanted = True
