@@ -7,6 +7,7 @@ import base64
 import io
 import itertools
 import math
+import re
 import wave
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "Piece", "choose", "likely", "stopped"]
 
+_PARTS = re.compile(r"[A-Z]?[^\W_A-Z]+|[A-Z]+")
+_VERBS = frozenset(
+    {"calculate", "check", "current", "fetch", "find", "get", "list", "look", "lookup", "read", "search", "show", "up"}
+)
 _RATE = 8000  # samples a second of a spoken answer
 _OTHERS = (
     " the", " a", " and", " of", " to", " in", " it", " is", " that", " for", " on", " with", " as", " so", " but",
@@ -185,14 +190,18 @@ def _wanted(request: ChatRequest) -> list[Function]:
     if isinstance(request.tool_choice, NamedChoice):
         name = request.tool_choice.function.name
         return [function for function in tools if function.name == name]
-    prompt = request.prompt.lower()
-    named = [
-        function
-        for function in tools
-        if any(form in prompt for form in (function.name.lower(), function.name.lower().replace("_", " ")))
-    ]
+    named = [function for function in tools if _is_named(function.name, request.prompt.lower())]
     wanted = named or (tools[:1] if request.tool_choice == "required" else [])
     return wanted[:1] if request.parallel_tool_calls is False else wanted
+
+
+def _is_named(function: str, prompt: str) -> bool:
+    """Whether a prompt names a function: as it is written, or by the words of its name beside the usual verbs."""
+    spaced = " ".join(_PARTS.findall(function)).lower()
+    if function.lower() in prompt or spaced in prompt:
+        return True
+    telling = set(spaced.split()) - _VERBS
+    return bool(telling) and telling <= set(_PARTS.findall(prompt))
 
 
 def _called(request: ChatRequest, wanted: list[Function], dice: Random) -> Choice:

@@ -198,6 +198,22 @@ async def test_several_tools_are_called_at_once_unless_that_is_not_wanted(api):
     assert [call["function"]["name"] for call in choice["message"]["tool_calls"]] == ["clock"]
 
 
+@pytest.mark.parametrize(
+    ("name", "prompt", "called"),
+    [
+        ("get_weather", "How is the weather in Oslo?", True),
+        ("get_weather", "Tell me whether it is Oslo.", False),
+        ("getStockPrice", "The price of this stock, please.", True),
+        ("getStockPrice", "The price, please.", False),
+        ("search", "Please search for it.", True),
+        ("search", "Hello!", False),
+    ],
+)
+async def test_a_prompt_names_a_tool_by_the_words_of_its_name(api, name, prompt, called):
+    choice = (await chat(api, prompt, tools=[{"type": "function", "function": {"name": name}}]))["choices"][0]
+    assert bool(choice["message"].get("tool_calls")) is called
+
+
 async def test_a_tool_whose_schema_cannot_be_met_is_called_without_arguments_unless_it_is_strict(api):
     function = {"name": "clock", "parameters": {"type": "object", "properties": {"a": {"type": "odd"}}}}
     tools = [
