@@ -156,7 +156,7 @@ def choose(request: ChatRequest, model: Model, dice: Random, *, keep_stop: bool 
         Unsupported: the schema of a strict structured output, or of a strict tool, cannot be met.
     """
     wanted = _wanted(request)
-    answer = _called(request, wanted, dice) if wanted else _spoken(request, dice, keep_stop=keep_stop)
+    answer = _called(request, wanted, dice) if wanted else _spoken(request, model, dice, keep_stop=keep_stop)
     if request.thinks(model):
         thought = words.thought(request.prompt, dice, effort=request.reasoning_effort or "")
         separate = model.separates if request.separate_reasoning is None else request.separate_reasoning
@@ -228,8 +228,11 @@ def _fitting(schema: dict[str, Any], prompt: str, dice: Random, *, strict: bool)
 # --------------------------------------------------------------------------------------------- text
 
 
-def _spoken(request: ChatRequest, dice: Random, *, keep_stop: bool) -> Choice:
-    tokens, stop = stopped(words.tokens(_content(request, dice)), request.stop, keep=keep_stop)
+def _spoken(request: ChatRequest, model: Model, dice: Random, *, keep_stop: bool) -> Choice:
+    content = _content(request, dice)
+    if model.grounds and "<|grounding|>" in request.prompt:
+        content = words.grounded(content, dice)
+    tokens, stop = stopped(words.tokens(content), request.stop, keep=keep_stop)
     return Choice([Piece("content", token) for token in tokens], "stop", stopped=stop)
 
 

@@ -33,6 +33,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         speaks: whether it can answer with audio.
         endpoints: the surfaces that serve it.
         thinks: whether it reasons before it answers, unless it is told not to.
+        grounds: whether it reads texts off pictures and says where they stand (contract/llm.md 8).
         separates: whether its reasoning stands beside the content when `separate_reasoning` is not given. The reference
             ties that switch to one model, and the guides show the others separated without it (contract/llm.md 6).
         created: Unix seconds.
@@ -49,6 +50,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     speaks: bool = False
     endpoints: tuple[str, ...]
     thinks: bool = False
+    grounds: bool = False
     separates: bool = True
     kind: Literal["chat", "embedding", "rerank"] = "chat"
     created: int = 1757000000
@@ -116,6 +118,8 @@ MODELS: dict[str, Model] = {
         Model(id="deepseek/deepseek-r1-turbo", title="DeepSeek R1 Turbo", prices=_Prices(7000, 25000), context=64000,
               output=16000, features=("function-calling", "reasoning"), endpoints=_USUAL, thinks=True, separates=False,
               created=1741132800),
+        Model(id="deepseek/deepseek-ocr", title="DeepSeek OCR", prices=_Prices(300, 300), context=8192, output=8192,
+              inputs=("image",), grounds=True, endpoints=("chat/completions",), created=1760918400),
         Model(id="minimax/minimax-m2", title="MiniMax M2", prices=_Prices(3000, 12000, 300), context=204800,
               output=131072, features=_THINKING, endpoints=_USUAL, thinks=True, created=1761609600),
         Model(id="minimax/minimax-m2.1", title="MiniMax M2.1", prices=_Prices(3000, 12000, 300, 3750), context=204800,

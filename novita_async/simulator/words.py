@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-__all__ = ["answer", "names", "subjects", "thought", "tokens", "tool_answer"]
+__all__ = ["answer", "grounded", "names", "subjects", "thought", "tokens", "tool_answer"]
 
 # A word with the space before it is one token, as in most tokenizers; joined, the tokens are the text again.
 _TOKEN = re.compile(r"</?think>| ?[^\W\d_]{1,12}| ?\d{1,3}| ?[^\w\s]|_|\s+")
@@ -174,6 +174,16 @@ def tool_answer(results: list[tuple[str, str]], dice: Random) -> str:
     quoted = "; ".join(f"{name} says {_plain(text)}" for name, text in results)
     tail = dice.choice(("That settles it.", "So there is your answer.", "I would trust that and go on."))
     return f"I have looked it up: {quoted}. {tail}"
+
+
+def grounded(text: str, dice: Random) -> str:
+    """The sentences of a text as a model that reads pictures finds them: each with the box in which it stands."""
+    lines: list[str] = []
+    for number, sentence in enumerate(text.split(". ")):
+        left, top = dice.randint(20, 120), 40 + 90 * number
+        box = f"[[{left}, {top}, {left + dice.randint(400, 800)}, {top + 60}]]"
+        lines.append(f"<|ref|>text<|/ref|><|det|>{box}<|/det|>\n{sentence.rstrip('.')}.")
+    return "\n\n".join(lines)
 
 
 def _plain(text: str) -> str:

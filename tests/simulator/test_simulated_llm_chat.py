@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import re
 import wave
 from typing import Any
 
@@ -143,6 +144,17 @@ async def test_a_model_that_speaks_answers_with_sound(api):
     spoken = [part["delta"]["audio"] for event in events for part in event["choices"] if "audio" in part["delta"]]
     assert spoken == [message["audio"]]
     assert "not support" in (await chat(api, status=400, modalities=["text", "audio"]))["message"]
+
+
+async def test_a_model_that_reads_pictures_says_where_the_text_stands(api):
+    parts = [image(), text("<|grounding|>OCR this image.")]
+    message = (await chat(api, parts, model="deepseek/deepseek-ocr"))["choices"][0]["message"]
+    box = r"<\|ref\|>text<\|/ref\|><\|det\|>\[\[(\d+), (\d+), (\d+), (\d+)\]\]<\|/det\|>\n.+"
+    found = re.findall(box, message["content"])
+    assert len(found) >= 2
+    assert all(int(left) < int(right) and int(top) < int(bottom) for left, top, right, bottom in found)
+    plain = (await chat(api, [image(), text("Free OCR.")], model="deepseek/deepseek-ocr"))["choices"][0]["message"]
+    assert "<|det|>" not in plain["content"]
 
 
 # --------------------------------------------------------------------------------- reasoning and tools
