@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from .gpu import GPU
     from .llm import Chat
+    from .llm.batches import Batches
     from .llm.budget import Budget
     from .llm.completions import TextCompletions
     from .llm.embeddings import Embeddings
+    from .llm.files import Files
     from .llm.messages import Messages
     from .llm.models import Models
     from .llm.rerank import Rerank
@@ -196,6 +198,20 @@ class AsyncNovita:
         return UsageCounter(self._core(), self.models)
 
     @cached_property
+    def files(self) -> Files:
+        """Files of batches: upload, list, fetch."""
+        from .llm.files import Files
+
+        return Files(self._core())
+
+    @cached_property
+    def batches(self) -> Batches:
+        """Many requests at once, at leisure and for less: single calls, and `run` for the round trip."""
+        from .llm.batches import Batches
+
+        return Batches(self._core(), self.tasks, self.files)
+
+    @cached_property
     def images(self) -> Images:
         """Pictures: submit and wait, or at once where the model answers at once."""
         from .media.images import Images
@@ -236,7 +252,7 @@ class AsyncNovita:
                 runtime,
                 Scheduler(runtime),
                 Journal(self._journal_path, runtime.clock) if self._journal_path is not None else None,
-                kinds={"media": self._media_reader},
+                kinds={"media": self._media_reader, "batch": self._batch_reader},
                 cadence=self._cadence or default_cadence,
             )
         return self._tasks
@@ -368,6 +384,9 @@ class AsyncNovita:
         from .transport.aiohttp import AiohttpTransport
 
         return AiohttpTransport(keepalive=self.settings.limits.keep_alive)
+
+    def _batch_reader(self) -> Read[Any]:
+        return self.batches.reader()
 
     def _media_reader(self) -> Read[Any]:
         from .media.results import task_reader

@@ -9,27 +9,33 @@ from ..transport.protocol import close_source
 from ..wire.problem import api_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, AsyncIterator
 
     from ..errors import APIError
     from ..transport.protocol import Body, Response
 
-__all__ = ["Upload", "read_all", "read_refusal"]
+__all__ = ["Repeatable", "Upload", "read_all", "read_refusal"]
 
 _MAX_REFUSAL = 1 << 20
 
 
-class Upload:
-    """A streamed body, and whether anything of it was taken: from then on its call cannot be repeated."""
+class Repeatable:
+    """Base of streamed bodies that give all their chunks anew at each iteration: their calls can be repeated."""
 
-    __slots__ = ("_source", "touched")
+
+class Upload:
+    """A streamed body, and whether anything of it was taken: from then on its call cannot be repeated, unless the body
+    is `Repeatable`."""
+
+    __slots__ = ("_body", "_source", "touched")
 
     def __init__(self, body: AsyncIterable[bytes]) -> None:
+        self._body = body if isinstance(body, Repeatable) else None
         self._source = aiter(body)
         self.touched = False
 
-    def __aiter__(self) -> Upload:
-        return self
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self if self._body is None else aiter(self._body)
 
     async def __anext__(self) -> bytes:
         self.touched = True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .clock import Clock
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Entry", "Journal", "Part"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,17 @@ CREATE TABLE IF NOT EXISTS submits (
     request BLOB NOT NULL,
     created REAL NOT NULL,
     task_id TEXT
+)
+"""
+_PARTS = """
+CREATE TABLE IF NOT EXISTS batch_parts (
+    key TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    created REAL NOT NULL,
+    file_id TEXT,
+    creating INTEGER NOT NULL DEFAULT 0,
+    batch_id TEXT,
+    PRIMARY KEY (key, part)
 )
 """
 
@@ -57,6 +68,24 @@ class Entry(msgspec.Struct, frozen=True):
     request: bytes
     created: float
     task_id: str | None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """How far one file of a run of batches has come.
+
+    Attributes:
+        known: it was begun before, perhaps by a process that is gone.
+        created: when it was begun, Unix seconds.
+        file_id: of the upload; None when it was not made, or its answer not noted down.
+        creating: the batch may have been created.
+        batch_id: None when it was not created, or its answer not noted down.
+    """
+
+    known: bool
+    created: float
+    file_id: str | None = None
+    creating: bool = False
+    batch_id: str | None = None
 
 
 class Journal:
@@ -104,6 +133,45 @@ class Journal:
             ).fetchall()
         )
         return [Entry(*row) for row in rows]
+
+    async def begin_part(self, key: str, part: int) -> Part:
+        """Write down that a file of a run is about to be uploaded, or give what an earlier run of the same wrote.
+
+        Args:
+            key: what the run is known by: the same for the same input.
+            part: number of the file in it.
+        """
+        now = self._clock.time()
+
+        def begin(db: sqlite3.Connection) -> Part:
+            query = "SELECT 1, created, file_id, creating, batch_id FROM batch_parts WHERE key = ? AND part = ?"
+            row = db.execute(query, (key, part)).fetchone()
+            if row is not None:
+                return msgspec.convert(row, Part, strict=False)
+            db.execute("INSERT INTO batch_parts (key, part, created) VALUES (?, ?, ?)", (key, part, now))
+            return Part(False, now)
+
+        return await self._run(begin)
+
+    async def uploaded(self, key: str, part: int, file_id: str) -> None:
+        """Write down the id of an upload."""
+        query = "UPDATE batch_parts SET file_id = ? WHERE key = ? AND part = ?"
+        await self._run(lambda db: db.execute(query, (file_id, key, part)))
+
+    async def creating(self, key: str, part: int) -> None:
+        """Write down that a batch is about to be created."""
+        query = "UPDATE batch_parts SET creating = 1 WHERE key = ? AND part = ?"
+        await self._run(lambda db: db.execute(query, (key, part)))
+
+    async def created(self, key: str, part: int, batch_id: str) -> None:
+        """Write down the id of a batch."""
+        query = "UPDATE batch_parts SET batch_id = ? WHERE key = ? AND part = ?"
+        await self._run(lambda db: db.execute(query, (batch_id, key, part)))
+
+    async def forget_parts(self, key: str, part: int | None = None) -> None:
+        """Forget a run, or one file of it: its end was delivered."""
+        query = "DELETE FROM batch_parts WHERE key = ? AND part = coalesce(?, part)"
+        await self._run(lambda db: db.execute(query, (key, part)))
 
     async def aclose(self) -> None:
         """Close the file. Safe to call twice."""
@@ -160,3 +228,4 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     with connection:
         connection.execute(_SCHEMA)
+        connection.execute(_PARTS)

@@ -69,6 +69,11 @@ class TaskSet:
         self._journal = journal
         self._kinds = kinds
 
+    @property
+    def journal(self) -> Journal | None:
+        """The client's journal, for what is more than one submit; None when it keeps none."""
+        return self._journal
+
     async def submit(
         self, call: Call, type_: type[Any], identify: Callable[[Any], str], *, kind: str, read: Read[T]
     ) -> Task[T]:

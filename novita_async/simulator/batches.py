@@ -34,6 +34,7 @@ _WINDOW = 48 * 3600.0
 _VALIDATING = 0.1  # of the time that a batch takes
 _CANCELLING = 0.05
 _BLOCK = 128  # lines that are answered in one turn of the loop
+_KEPT = 1024  # answers of a batch that are kept for requests that come again
 _TERMINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 _OFFSET = datetime.timezone(datetime.timedelta(hours=8))
 
@@ -56,7 +57,7 @@ class _Line(msgspec.Struct):
 
 class _Request(msgspec.Struct):
     custom_id: str
-    body: dict[str, Any]
+    body: msgspec.Raw
 
 
 _LINES = msgspec.json.Decoder(_Line)
@@ -96,6 +97,7 @@ class _Batch:
         self.output: StoredFile | None = None
         self.refused: StoredFile | None = None
         self.offsets: array[int] | None = None
+        self.answers: dict[bytes, tuple[int, dict[str, Any]]] = {}
 
     def check(self) -> str:
         """Look through the input, and say what is wrong with it."""
@@ -299,6 +301,7 @@ class Batches:
     def _end(self, batch: _Batch, status: str, when: float, now: float) -> None:
         if now >= when:
             batch.status, batch.ended = status, when
+            batch.answers.clear()
             for file in (batch.output, batch.refused):
                 if file is not None:
                     self._files.publish(file)
@@ -310,7 +313,7 @@ class Batches:
             good, bad = bytearray(), bytearray()
             failed = 0
             for request in requests:
-                status, body = await self._llm.answer(batch.order.endpoint, request.body)
+                status, body = await self._one(batch, bytes(request.body))
                 line = _output_line(batch, request, status, body)
                 if status < 400:
                     good += line
@@ -324,11 +327,23 @@ class Batches:
 
             await self._clock.to_thread(partial(batch.store, count, failed, bytes(good), bytes(bad)))
 
+    async def _one(self, batch: _Batch, request: bytes) -> tuple[int, dict[str, Any]]:
+        """The answer of one line. The same request has the same answer, which need not be made again."""
+        known = batch.answers.get(request)
+        if known is None:
+            known = await self._llm.answer(batch.order.endpoint, msgspec.json.decode(request))
+            if len(batch.answers) < _KEPT:
+                batch.answers[request] = known
+        return known
+
 
 def _output_line(batch: _Batch, request: _Request, status: int, body: dict[str, Any]) -> bytes:
     error = None if status < 400 else {"code": body.get("reason") or str(status), "message": body.get("message", "")}
+    identifier = _digest(batch.id, request.custom_id)
+    if "id" in body:
+        body = {**body, "id": identifier}
     line = {
-        "id": f"batch_req_{_digest(0, batch.id, request.custom_id)}",
+        "id": f"batch_req_{identifier}",
         "custom_id": request.custom_id,
         "error": error,
         "response": {"status_code": status, "request_id": request.custom_id, "body": body},
