@@ -116,8 +116,7 @@ class Completions(Endpoint):
         Contract: llm.md sections 3 to 7; POST /openai/v1/chat/completions.
         """
         if _check_messages(messages):
-            messages = await with_files(messages, self._runtime.clock)
-            advise(messages, stacklevel=2)
+            messages = await self._read_files(messages)
         call = self._chat(model, messages, bool(stream), extra_body, extra_headers, extra_query, timeout, params)
         if stream:
             return await self._stream(call, self._reader)
@@ -165,8 +164,7 @@ class Completions(Endpoint):
 
         shape = shape_of(self._runtime, response_format)
         if _check_messages(messages):
-            messages = await with_files(messages, self._runtime.clock)
-            advise(messages, stacklevel=2)
+            messages = await self._read_files(messages)
         asked: ChatParams = {**params, "response_format": shape.response_format}
         call = self._chat(model, messages, False, extra_body, extra_headers, extra_query, timeout, asked, "parse()")
         type_ = cast("type[ParsedChatCompletion[T]]", ParsedChatCompletion)
@@ -235,8 +233,7 @@ class Completions(Endpoint):
                 later = messages
 
                 async def read_and_open() -> EventStream[ChatCompletionChunk]:
-                    said = await with_files(later, self._runtime.clock)
-                    advise(said, stacklevel=3)
+                    said = await self._read_files(later, stacklevel=4)
                     return await self._stream(self._chat(model, said, True, *rest), self._reader)
 
                 return _chat_stream(read_and_open, shape)
@@ -296,8 +293,7 @@ class Completions(Endpoint):
             raise ValidationError("n: a run of tools has one answer a turn")
         asked: ChatParams = {**params, "tools": definitions(loop.tools) or None}
         if _check_messages(messages):
-            messages = await with_files(messages, self._runtime.clock)
-            advise(messages, stacklevel=2)
+            messages = await self._read_files(messages)
 
         async def ask(said: Sequence[MessageParam], turn: int) -> ChatCompletion:
             if turn > 1 and asked.get("tool_choice") != "none":
@@ -345,6 +341,12 @@ class Completions(Endpoint):
             replay=Replay.COSTS,
         )
 
+    async def _read_files(self, messages: Sequence[MessageParam], stacklevel: int = 3) -> Sequence[MessageParam]:
+        """The messages with the files in them read, and a warning to whoever called where they are large."""
+        read = await with_files(messages, self._runtime.clock)
+        advise(read, stacklevel=stacklevel)
+        return read
+
     def _reader(self, response: Response) -> ChatReader:
         return ChatReader(self._runtime, response)
 
@@ -379,12 +381,13 @@ def _check_messages(messages: object) -> bool:
         raise ValidationError("messages is empty: a conversation has at least one message")
     parts = False
     for number, message in enumerate(cast("Sequence[object]", messages)):
-        if isinstance(message, (dict, Mapping)):
+        if type(message) is dict or isinstance(message, Mapping):
             fields = cast("Mapping[str, object]", message)
             role = fields.get("role")
             if not isinstance(role, str) or not role:
                 raise ValidationError(f"messages[{number}] has no role")
-            parts = parts or isinstance(fields.get("content"), (list, tuple))
+            content = fields.get("content")
+            parts = parts or (type(content) is not str and isinstance(content, (list, tuple)))
         elif not isinstance(message, Message):
             raise ValidationError(f"messages[{number}] must be a dict or a Message, got {type(message).__name__}")
     return parts

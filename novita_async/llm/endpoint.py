@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from ..errors import APIError, CallTimeout, ValidationError
-from ..runtime.arguments import call_headers, check_timeout, given, json_body, with_query
+from ..runtime.arguments import call_headers, check_timeout, json_body, with_query
 from ..runtime.attempts import Attempts
 from ..runtime.call import Answer, Call, read_answer
 from ..runtime.retry import Replay
@@ -101,7 +101,8 @@ class Endpoint:
     ) -> Call:
         """A call, checked and not sent. Fields of a `body` mapping that are None are not sent; `extra_body` wins."""
         if isinstance(body, Mapping):
-            body = json_body({**given(**body), **(extra_body or {})})
+            fields = {name: value for name, value in body.items() if value is not None}
+            body = json_body({**fields, **extra_body} if extra_body else fields)
         headers = call_headers(extra_headers)
         if stream:
             headers.setdefault("accept", _EVENTS)
