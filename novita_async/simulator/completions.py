@@ -84,12 +84,13 @@ class _Continuation(msgspec.Struct):
 
 
 class _Continued(msgspec.Struct):
-    """A request that has its answer."""
+    """A request that has its answer: the tokens of all its prompts, and how many of all its candidates."""
 
     request: _Request
     model: Model
+    prompt: list[str]
+    size: int
     found: list[_Continuation]
-    usage: dict[str, Any]
 
 
 class Completions:
@@ -101,7 +102,7 @@ class Completions:
     async def reply(self, call: Call) -> Reply:
         """Answer a call, whole or with a stream."""
         answer = self._continue(read(_Request, await call.body()))
-        self._backend.admit(answer.model.id, answer.usage["total_tokens"])
+        self._backend.admit(answer.model.id, len(answer.prompt) + answer.size)
         return event_stream(self._stream(answer)) if answer.request.stream else json_reply(self._whole(answer))
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +126,10 @@ class Completions:
             if request.best_of is not None:
                 candidates = sorted(candidates, key=lambda candidate: -candidate.score)[: request.n or 1]
             found += candidates
-        return _Continued(request, model, found, self._backend.usage(model, Prompt(tokens), size))
+        return _Continued(request, model, tokens, size, found)
+
+    def _usage(self, answer: _Continued) -> dict[str, Any]:
+        return self._backend.usage(answer.model, Prompt(answer.prompt), answer.size)
 
     def _continuation(self, request: _Request, model: Model, prompt: str | list[int], number: int) -> _Continuation:
         dice = self._backend.dice("completions", request.seed, request.model, prompt, number)
@@ -141,7 +145,7 @@ class Completions:
 
     def _whole(self, answer: _Continued) -> dict[str, Any]:
         choices = [each.whole(index, answer.request.logprobs) for index, each in enumerate(answer.found)]
-        return {**self._backend.head(answer.model, "text_completion"), "choices": choices, "usage": answer.usage}
+        return {**self._backend.head(answer.model, "text_completion"), "choices": choices, "usage": self._usage(answer)}
 
     async def _stream(self, answer: _Continued) -> AsyncIterator[bytes]:
         """Send one chunk a token, the choices in turn; usage comes in a chunk of its own or on the last, as asked."""
@@ -156,8 +160,8 @@ class Completions:
                     await self._backend.pause()
         for index, each in enumerate(answer.found):
             last = {"index": index, "text": "", "finish_reason": each.finish, "logprobs": None}
-            usage = {"usage": answer.usage} if not wanted and index == len(answer.found) - 1 else {}
+            usage = {"usage": self._usage(answer)} if not wanted and index == len(answer.found) - 1 else {}
             yield event({**head, "choices": [last], **usage})
         if wanted:
-            yield event({**head, "choices": [], "usage": answer.usage})
+            yield event({**head, "choices": [], "usage": self._usage(answer)})
         yield b"data: [DONE]\n\n"

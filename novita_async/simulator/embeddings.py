@@ -102,8 +102,8 @@ class Rerank:
         prompt = words.tokens(request.query)
         for document in request.documents:
             prompt += words.tokens(document)
+        self._backend.admit(model.id, len(prompt))
         usage = self._backend.usage(model, Prompt(prompt), 0)
-        self._backend.admit(model.id, usage["total_tokens"])
         scores = _scores(request.query, request.documents)
         results = [
             {"index": index, "relevance_score": score, "document": {"text": request.documents[index]}}

@@ -14,7 +14,7 @@ import msgspec
 
 from . import keys
 from .answers import Choice, choose
-from .backend import Backend, bad, event, event_stream, find, read
+from .backend import Backend, Prompt, bad, event, event_stream, find, read
 from .catalog import MODELS, Model
 from .chat import ChatRequest
 from .completions import Completions
@@ -134,17 +134,19 @@ class Chat:
     async def reply(self, call: Call) -> Reply:
         """Answer a call, whole or with a stream."""
         request = read(ChatRequest, await call.body())
-        model, choices, usage = self._choose(request)
-        self._backend.admit(model.id, usage["total_tokens"])
+        model, prompt, choices = self._choose(request)
+        self._backend.admit(model.id, len(prompt.tokens) + _size(choices))
+        usage = self._usage(model, prompt, choices)
         if request.stream:
             return event_stream(self._stream(model, choices, usage if request.wants_usage else None))
         return json_reply(self._whole(model, choices, usage))
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """Answer a request that is not streamed, whatever it says."""
-        return self._whole(*self._choose(read(ChatRequest, body)))
+        model, prompt, choices = self._choose(read(ChatRequest, body))
+        return self._whole(model, choices, self._usage(model, prompt, choices))
 
-    def _choose(self, request: ChatRequest) -> tuple[Model, list[Choice], dict[str, Any]]:
+    def _choose(self, request: ChatRequest) -> tuple[Model, Prompt, list[Choice]]:
         model = find(request.model, "chat/completions")
         prompt = request.tokens()
         request.check_features(model, len(prompt.tokens))
@@ -155,9 +157,11 @@ class Chat:
             ]
         except ValueError as error:
             raise bad(str(error)) from None
+        return model, prompt, choices
+
+    def _usage(self, model: Model, prompt: Prompt, choices: list[Choice]) -> dict[str, Any]:
         reasoning = sum(choice.reasoning_size for choice in choices)
-        usage = self._backend.usage(model, prompt, sum(choice.size for choice in choices), reasoning=reasoning)
-        return model, choices, usage
+        return self._backend.usage(model, prompt, _size(choices), reasoning=reasoning)
 
     def _head(self, model: Model, kind: str) -> dict[str, Any]:
         return {**self._backend.head(model, kind), "system_fingerprint": "simulator"}
@@ -180,6 +184,10 @@ class Chat:
         if usage is not None:
             yield event({**head, "choices": [], "usage": usage})
         yield b"data: [DONE]\n\n"
+
+
+def _size(choices: list[Choice]) -> int:
+    return sum(choice.size for choice in choices)
 
 
 async def _list(call: Call) -> Reply:

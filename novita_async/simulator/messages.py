@@ -193,8 +193,8 @@ class Messages:
             choice = choose(request, model, dice, keep_stop=False)
         except ValueError as error:
             raise bad(str(error)) from None
+        self._backend.admit(model.id, len(prompt.tokens) + choice.size)
         usage = self._backend.usage(model, prompt, choice.size)
-        self._backend.admit(model.id, usage["total_tokens"])
         # Anthropic counts what was read from the cache beside the input and not in it.
         cached = usage["prompt_tokens_details"]["cached_tokens"]
         counts = {

@@ -172,8 +172,8 @@ class Responses:
             choice = choose(request, model, self._backend.dice("responses", request.fingerprint()))
         except ValueError as error:
             raise bad(str(error)) from None
+        self._backend.admit(model.id, len(prompt.tokens) + choice.size)
         usage = self._backend.usage(model, prompt, choice.size)
-        self._backend.admit(model.id, usage["total_tokens"])
         response = self._response(asked, model)
         done = {
             "status": "incomplete" if choice.finish == "length" else "completed",

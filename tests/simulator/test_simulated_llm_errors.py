@@ -104,6 +104,16 @@ async def test_tokens_are_counted_over_the_minute_and_the_wait_is_told(sim, api,
     assert (await api("POST", CHAT, GOOD[CHAT])).status == 200
 
 
+async def test_what_was_refused_is_not_in_the_cache(sim, api, clock):
+    long = {**GOOD[CHAT], "messages": [{"role": "user", "content": "The river goes on and on. " * 40}]}
+    sim.limit(MODEL, rpm=0)
+    assert (await api("POST", CHAT, long)).status == 429
+    sim.limit(MODEL)
+    for cached in (False, True):
+        usage = (await api("POST", CHAT, long)).json()["usage"]
+        assert bool(usage["prompt_tokens_details"]["cached_tokens"]) is cached
+
+
 BAD: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"top_logprobs": 3}, "logprobs"),
     (CHAT, {"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
