@@ -12,7 +12,7 @@ import anyio.lowlevel
 import msgspec
 
 from ..errors import ConnectionLost, ValidationError
-from ..transport.protocol import Reply
+from ..transport.protocol import Reply, close_source
 from . import keys
 from .router import json_reply
 
@@ -72,13 +72,23 @@ class Upstream:
         return _relayed(response, whole)
 
     async def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Let the server answer a request that is not streamed: status and JSON."""
-        reply = await self.chat(msgspec.json.encode({**body, "stream": False}))
-        assert isinstance(reply.body, bytes)
+        """Let the server answer a request without a stream, whatever it says: status and JSON.
+
+        Raises:
+            keys.Refusal: 503, it cannot be reached or broke off; 500, what it sent is no JSON.
+        """
+        whole = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
         try:
-            return reply.status, msgspec.json.decode(reply.body, type=dict[str, Any])
-        except msgspec.DecodeError:
-            raise keys.flat(HTTPStatus.INTERNAL_SERVER_ERROR, "UNKNOWN", "the upstream server sent no JSON") from None
+            reply = await self.chat(msgspec.json.encode(whole))
+        except ConnectionLost as error:
+            raise keys.flat(HTTPStatus.SERVICE_UNAVAILABLE, "SERVICE_NOT_AVAILABLE", str(error)) from None
+        try:
+            if isinstance(reply.body, bytes):
+                return reply.status, msgspec.json.decode(reply.body, type=dict[str, Any])
+            await close_source(aiter(reply.body))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        raise keys.flat(HTTPStatus.INTERNAL_SERVER_ERROR, "UNKNOWN", "the upstream server sent no JSON")
 
     async def aclose(self) -> None:
         """Close every connection. Safe to call twice."""

@@ -93,12 +93,17 @@ async def test_a_line_of_a_batch_is_answered_by_it_too(api):
             upstream=f"{served.url}/openai/v1",
         )
         try:
-            status, body = await llm.answer("/v1/chat/completions", {**ASK, "stream": True})
+            streamed = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
+            status, body = await llm.answer("/v1/chat/completions", streamed)
+            assert model.requests[-1].json() == ASK
             assert (status, body["choices"]) == (200, (await type(api)(model)("POST", CHAT, ASK)).json()["choices"])
             status, body = await llm.answer("/v1/chat/completions", {**ASK, "model": "nobody/nothing"})
             assert (status, body["error"]["message"]) == (404, "model not found")
-            model.reply("POST", CHAT, Reply(200, {"content-type": "text/html"}, b"<html>"))
-            assert (await llm.answer("/v1/chat/completions", ASK))[0] == 500
+            for kind in ("text/html", "text/event-stream"):
+                model.reply("POST", CHAT, Reply(200, {"content-type": kind}, b"<html>"))
+                assert (await llm.answer("/v1/chat/completions", ASK))[0] == 500
+            model.fault("POST", CHAT, Drop.in_body())
+            assert (await llm.answer("/v1/chat/completions", ASK))[0] == 503
         finally:
             await llm.aclose()
 
