@@ -12,6 +12,7 @@ from helpers import ASK, CHAT, MODEL, Server, completion, connected, inside, jso
 import novita_async
 from novita_async import Limits, RetryPolicy, Timeouts
 from novita_async.errors import RateLimited
+from novita_async.runtime.call import Call
 from novita_async.simulator import Refuse
 
 # ------------------------------------------------------------------------------------- row 13: Retry-After
@@ -269,6 +270,19 @@ async def test_a_higher_priority_goes_first_at_the_rate_and_at_the_slots(clock):
                 ask(urgent, "urgent 2"),
             )
         assert order == ["first", "urgent 1", "urgent 2", "plain 1", "plain 2", "later"]
+
+
+async def test_the_priority_of_a_call_wins_over_that_of_its_client(clock):
+    server = Server(clock, completion())
+    async with connected(server, clock, limits=Limits(requests=1)) as novita:
+        runtime = novita.with_options(priority=2)._core()
+        runtime.slots.acquire_nowait()
+        calls = [Call(method="GET", url=f"http://novita.test/{n}", priority=n) for n in (1, None, 3)]
+        waiting = [asyncio.create_task(runtime.request(call)) for call in calls]
+        await clock.sleep(1)
+        runtime.slots.release()
+        await asyncio.gather(*waiting)
+    assert [request.url[-1] for request in server.requests] == ["3", "e", "1"]
 
 
 @pytest.mark.parametrize("priority", [True, 1.5, "high"])

@@ -111,6 +111,13 @@ async def test_the_most_is_set_aside_while_a_call_is_under_way_and_what_it_used_
         assert await novita.usage.cost() == COST
 
 
+async def test_a_raw_answer_is_booked_as_any_other(budgeted):
+    budget = Budget(1)
+    async with budgeted(budget, answer()) as novita:
+        await novita.chat.completions.with_raw_response.create(**ASK)
+    assert (budget.spent, budget.reserved) == (COST, 0)
+
+
 @pytest.mark.parametrize(
     ("extra", "longest"),
     [({"max_tokens": 7}, 7), ({"max_tokens": 7, "n": 3}, 21), ({"n": 2}, 200), ({"extra_body": {"max_tokens": 9}}, 9)],
@@ -294,6 +301,16 @@ async def test_a_stream_that_told_no_usage_is_booked_as_the_most(budgeted, way):
                     assert way == "cut"
         assert budget.reserved == 0
     assert ASKED < budget.spent < 2 * ASKED
+
+
+async def test_a_stream_that_is_left_after_it_told_a_usage_is_booked_by_that(budgeted):
+    budget = Budget(1)
+    async with budgeted(budget, chunks({"prompt_tokens": 1000, "completion_tokens": 50}, {})) as novita:
+        stream = await novita.chat.completions.create(**ASK, stream=True)
+        while (await anext(stream)).usage is None:
+            pass
+        await stream.aclose()
+    assert (budget.spent, budget.reserved) == (COST, 0)
 
 
 async def test_a_stream_that_was_refused_before_its_content_and_repeated_is_booked_once(budgeted):

@@ -109,6 +109,8 @@ async def test_every_endpoint_of_the_simulator_is_counted(sim):
 
         chat = await novita.chat.completions.create(**ASK)
         note(chat.usage.prompt_tokens, chat.usage.completion_tokens)
+        parsed = await novita.chat.completions.parse(**ASK, response_format=list[int])
+        note(parsed.usage.prompt_tokens, parsed.usage.completion_tokens)
         text = await novita.completions.create(model=MODEL, prompt="a light", max_tokens=5)
         note(text.usage.prompt_tokens, text.usage.completion_tokens)
         vectors = await novita.embeddings.create(model="baai/bge-m3", input=texts)
