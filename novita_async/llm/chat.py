@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 from ..errors import NovitaError, ValidationError
 from ..runtime.arguments import check_keywords, check_timeout
 from ..runtime.retry import Replay
-from .content import advise, has_files, with_files
+from .content import FilePart, advise, has_files, with_files
 from .endpoint import Endpoint, as_raw, raw_twin, require_model
 from .params import ChatParams, ParseParams, ToolRunParams
 from .reader import ChatReader
@@ -387,7 +387,22 @@ def _check_messages(messages: object) -> bool:
             if not isinstance(role, str) or not role:
                 raise ValidationError(f"messages[{number}] has no role")
             content = fields.get("content")
-            parts = parts or (type(content) is not str and isinstance(content, (list, tuple)))
+            if type(content) is not str and content is not None:
+                parts = _check_content(content, f"messages[{number}]") or parts
         elif not isinstance(message, Message):
             raise ValidationError(f"messages[{number}] must be a dict or a Message, got {type(message).__name__}")
     return parts
+
+
+def _check_content(content: object, where: str) -> bool:
+    """Refuse content that is neither text nor a list of parts, and tell whether it is a list."""
+    if isinstance(content, str):
+        return False
+    if not isinstance(content, (list, tuple)):
+        raise ValidationError(f"{where}: content must be text or a list of parts, got {type(content).__name__}")
+    for part in cast("Sequence[object]", content):
+        if isinstance(part, FilePart):
+            continue
+        if not isinstance(part, Mapping) or not isinstance(cast("Mapping[str, object]", part).get("type"), str):
+            raise ValidationError(f"{where}: a part of content is a dict with a type, got {part!r:.80}")
+    return True

@@ -113,6 +113,13 @@ async def test_the_llm_side_may_live_elsewhere(clock):
         ({"messages": ["hello"]}, r"messages\[0\] must be a dict or a Message, got str"),
         ({"messages": [*ASK["messages"], {"content": "x"}]}, r"messages\[1\] has no role"),
         ({"messages": [{"role": 7}]}, r"messages\[0\] has no role"),
+        ({"messages": [{"role": "user", "content": {"type": "text"}}]}, r"messages\[0\]: content must be .* got dict"),
+        ({"messages": [{"role": "user", "content": 5}]}, r"messages\[0\]: content must be .* got int"),
+        (
+            {"messages": [{"role": "user", "content": ["hello"]}]},
+            r"a part of content is a dict with a type, got 'hello'",
+        ),
+        ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "a part of content is a dict with a type"),
         ({"model": ""}, "model is empty"),
         ({"timeout": -1}, "timeout must be a positive number"),
         ({"extra_body": {"x": object()}}, "cannot be written as JSON"),
