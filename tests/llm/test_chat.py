@@ -117,7 +117,7 @@ async def test_the_llm_side_may_live_elsewhere(clock):
         ({"messages": [{"role": "user", "content": 5}]}, r"messages\[0\]: content must be .* got int"),
         (
             {"messages": [{"role": "user", "content": ["hello"]}]},
-            r"a part of content is a dict with a type, got 'hello'",
+            "a part of content is a dict .* got 'hello'",
         ),
         ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "a part of content is a dict with a type"),
         ({"model": ""}, "model is empty"),

@@ -280,7 +280,7 @@ async def test_more_than_is_advised_is_a_warning_that_names_the_callers_line(cha
 
 async def test_what_is_advised_is_no_warning(chat, server):
     await chat.create(**ask(image("https://example.org/a.png"), image(PNG + bytes(600_000))))
-    await chat.create(**ask({"type": "image_url"}, {"type": "novel"}, "text"))  # the server is the judge of these
+    await chat.create(**ask({"type": "image_url"}, {"type": "novel"}))  # the server is the judge of these
     assert len(server.requests) == 2
 
 
