@@ -252,7 +252,7 @@ class AsyncNovita:
                 runtime,
                 Scheduler(runtime),
                 Journal(self._journal_path, runtime.clock) if self._journal_path is not None else None,
-                kinds={"media": self._media_reader, "batch": self._batch_reader},
+                kinds={"media": self._media_reader, "batch": lambda: self.batches.reader()},
                 cadence=self._cadence or default_cadence,
             )
         return self._tasks
@@ -384,9 +384,6 @@ class AsyncNovita:
         from .transport.aiohttp import AiohttpTransport
 
         return AiohttpTransport(keepalive=self.settings.limits.keep_alive)
-
-    def _batch_reader(self) -> Read[Any]:
-        return self.batches.reader()
 
     def _media_reader(self) -> Read[Any]:
         from .media.results import task_reader

@@ -415,6 +415,7 @@ def _error_text(errors: object) -> str | None:
     """Text here, an object with a list `data` in OpenAI."""
     if isinstance(errors, dict):
         fields = cast("dict[str, Any]", errors)
-        found = [entry.get("message") for entry in fields.get("data") or () if isinstance(entry, dict)]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - JSON
-        return "; ".join(str(text) for text in found if text) or str(fields)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - JSON
+        entries: list[Any] = fields.get("data") or []
+        texts = [str(cast("dict[str, Any]", entry).get("message")) for entry in entries if isinstance(entry, dict)]
+        return "; ".join(texts) or str(fields)
     return str(errors) if errors else None
