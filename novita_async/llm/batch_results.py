@@ -122,6 +122,7 @@ class Results(Generic[T]):
         self._sources = array("b", [0]) * len(self._ids)
         self._lines = array("q", [0]) * len(self._ids)
         self._broken: dict[int, str] = {}
+        self._strays = 0
         self._files: list[ResultFile] = []
 
     def add(self, source: ResultFile) -> None:
@@ -148,6 +149,7 @@ class Results(Generic[T]):
             custom_id = _id_in(line)  # of a line that was cut off, the beginning is still there
         index = self._numbers.get(custom_id) if custom_id is not None else None
         if index is None:
+            self._strays += 1
             self.problems.append(error or f"{name} is for {custom_id!r}, which was not asked for")
         elif self._places[index] >= 0:
             self.problems.append(error or f"{name} is a second one for {custom_id!r}")
@@ -186,8 +188,7 @@ class Results(Generic[T]):
             result.error = ProtocolError(self._broken[number], body=line)
         elif not line:
             reason, words = self._missing
-            unread = len(self.problems)
-            words = f"{words}; {unread} lines of the result files belong to no request" if unread else words
+            words += f"; {self._strays} lines of the result files belong to no request" if self._strays else ""
             result.error = APIError(words, reason=reason)
         else:
             remember(result, line)

@@ -144,10 +144,11 @@ class Journal:
         now = self._clock.time()
 
         def begin(db: sqlite3.Connection) -> Part:
-            query = "SELECT 1, created, file_id, creating, batch_id FROM batch_parts WHERE key = ? AND part = ?"
+            query = "SELECT created, file_id, creating, batch_id FROM batch_parts WHERE key = ? AND part = ?"
             row = db.execute(query, (key, part)).fetchone()
             if row is not None:
-                return msgspec.convert(row, Part, strict=False)
+                created, file_id, creating, batch_id = row
+                return Part(True, created, file_id, bool(creating), batch_id)
             db.execute("INSERT INTO batch_parts (key, part, created) VALUES (?, ?, ?)", (key, part, now))
             return Part(False, now)
 
