@@ -16,6 +16,7 @@ import novita_async
 FACING = (
     *("AsyncNovita", "Simulator", "ChatAccumulator", "MockTransport", "config.Settings"),
     *("llm.Completions", "llm.ChatStream", "llm.ParsedStream", "llm.Tool", "runtime.streams.EventStream"),
+    *("llm.files.Files", "llm.downloads.FileContent", "llm.batches.Batches", "llm.batch_run.BatchRun"),
     *("media.images.Images", "media.videos.Videos", "media.results.MediaResult", "media.results.Image"),
     *("runtime.task.Task", "runtime.tasks.TaskSet", "runtime.pages.Pages"),
     *("gpu.Instances", "gpu.Instance", "gpu.Product", "gpu.Products"),

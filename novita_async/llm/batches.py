@@ -70,6 +70,8 @@ class Batch(Object):
         expires_at: when the window ends. This and the other moments are aware datetimes, None until they have come.
         request_counts: how far it is.
         metadata: what the creator said of it.
+        total: this, `completed` and `failed` repeat `request_counts`.
+        created_by: user who made it; `created_by_key_id` is the id of the key, not the key.
     """
 
     id: str
@@ -93,6 +95,13 @@ class Batch(Object):
     expired_at: _Moment = None
     cancelling_at: _Moment = None
     cancelled_at: _Moment = None
+    total: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    version: int | None = None
+    created_by: str | None = None
+    created_by_key_id: str | None = None
+    remark: str | None = None
 
     def __post_init__(self) -> None:
         status = self.status.lower()
