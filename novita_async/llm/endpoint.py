@@ -100,10 +100,10 @@ class Endpoint:
         priority: int | None = None,
     ) -> Call:
         """A call, checked and not sent. Fields of a `body` mapping that are None are not sent; `extra_body` wins."""
-        if isinstance(body, Mapping):
+        if type(body) is dict or isinstance(body, Mapping):  # a dict, nearly always: no abstract class need be asked
             fields = {name: value for name, value in body.items() if value is not None}
             body = json_body({**fields, **extra_body} if extra_body else fields)
-        headers = call_headers(extra_headers)
+        headers = call_headers(extra_headers) if extra_headers else {}
         if stream:
             headers.setdefault("accept", _EVENTS)
         url = f"{self._base}{path}"
@@ -114,13 +114,13 @@ class Endpoint:
             headers=headers,
             replay=replay,
             model=model,
-            timeout=check_timeout(timeout),
+            timeout=None if timeout is None else check_timeout(timeout),
             priority=priority,
         )
 
-    async def _fetch(self, call: Call, type_: type[T]) -> T:
+    def _fetch(self, call: Call, type_: type[T]) -> Awaitable[T]:
         """Make a call; its answer decoded as `type_`."""
-        return await self._give(call, lambda answer: self._runtime.decode(answer, type_))
+        return self._give(call, lambda answer: self._runtime.decode(answer, type_))
 
     async def _give(self, call: Call, make: Callable[[Answer], T]) -> T:
         """Make a call; what `make` makes of its answer, or a `RawResponse` that makes it when asked."""

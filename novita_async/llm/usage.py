@@ -25,7 +25,6 @@ __all__ = ["Totals", "UsageCounter", "counts_of", "dollars_for", "find_model", "
 _MILLION = 1_000_000
 # Prompts are counted in classes of 64 tokens, because prices go by their size: no bracket of prices begins within one.
 _CLASS = 6
-_AT_ONCE = 256
 
 
 class Totals(msgspec.Struct, kw_only=True, gc=False):
@@ -66,15 +65,15 @@ class UsageCounter:
     @property
     def total(self) -> Totals:
         """All models together, up to now."""
-        return _sum(row for rows in self._counts.rows().values() for row in rows.values())
+        return _sum(row for rows in self._counts.rows.values() for row in rows.values())
 
     def of(self, model: str) -> Totals:
         """One model, up to now; zeros where it was not used."""
-        return _sum(self._counts.rows().get(model, {}).values())
+        return _sum(self._counts.rows.get(model, {}).values())
 
     def by_model(self) -> dict[str, Totals]:
         """Every model that was used, up to now."""
-        return {model: _sum(rows.values()) for model, rows in self._counts.rows().items()}
+        return {model: _sum(rows.values()) for model, rows in self._counts.rows.items()}
 
     async def cost(self, model: str | None = None) -> Decimal:
         """What that cost in US dollars, by the prices in the listing of models, which is asked for if it is not kept.
@@ -89,7 +88,7 @@ class UsageCounter:
         Contract: llm.md section 10.
         """
         cost = Decimal(0)
-        counted = self._counts.rows()
+        counted = self._counts.rows
         for name in list(counted) if model is None else [model]:
             rows = [msgspec.structs.replace(row) for row in counted.get(name, {}).values()]
             found = await find_model(self._models, name) if rows else None
@@ -105,47 +104,38 @@ class UsageCounter:
 
     def reset(self) -> None:
         """Begin again at zero."""
-        self._counts.clear()
+        self._counts.rows.clear()
 
 
 class Counts:
-    """The counters of a client, shared by all its views. What a call used is put down as it came and counted some
-    hundred calls later, or when somebody asks: that is cheaper for all than for each alone.
+    """The counters of a client, shared by all its views.
+
+    Attributes:
+        rows: by model and class of the prompt's size.
     """
 
-    __slots__ = ("_new", "_rows")
+    __slots__ = ("rows",)
 
     def __init__(self) -> None:
-        self._new: list[tuple[str, object]] = []
-        self._rows: dict[str, dict[int, Totals]] = {}
+        self.rows: dict[str, dict[int, Totals]] = {}
 
     def add(self, model: str, usage: object) -> None:
         """Count the usage of a call, in any shape that `tokens_of` reads; None for one that did not tell."""
-        self._new.append((model, usage))
-        if len(self._new) >= _AT_ONCE:
-            self.rows()
-
-    def rows(self) -> dict[str, dict[int, Totals]]:
-        """By model and class of the prompt's size."""
-        new, self._new = self._new, []
-        for model, usage in new:
-            tokens = tokens_of(usage)
-            if tokens is None:
-                continue
-            rows = self._rows.setdefault(model, {})
-            row = rows.get(tokens.prompt >> _CLASS)
-            if row is None:
-                row = rows[tokens.prompt >> _CLASS] = Totals()
-            row.requests += 1
-            row.prompt_tokens += tokens.prompt
-            row.completion_tokens += tokens.completion
+        tokens = tokens_of(usage)
+        if tokens is None:
+            return
+        rows = self.rows.get(model)
+        if rows is None:
+            rows = self.rows[model] = {}
+        row = rows.get(tokens.prompt >> _CLASS)
+        if row is None:
+            row = rows[tokens.prompt >> _CLASS] = Totals()
+        row.requests += 1
+        row.prompt_tokens += tokens.prompt
+        row.completion_tokens += tokens.completion
+        if tokens.cached or tokens.reasoning:
             row.cached_tokens += tokens.cached
             row.reasoning_tokens += tokens.reasoning
-        return self._rows
-
-    def clear(self) -> None:
-        """Begin again."""
-        self._new, self._rows = [], {}
 
 
 def counts_of(runtime: Runtime) -> Counts:

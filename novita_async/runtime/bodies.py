@@ -49,14 +49,14 @@ class Upload:
 async def read_all(body: Body, *, at_most: int | None = None) -> bytes:
     """Read a body to its end, or to a little over `at_most` bytes."""
     first = await body.read()
-    if not first:
-        return b""
-    chunks = [first]
-    size = len(first)
+    if not first or (at_most is not None and len(first) >= at_most) or not (chunk := await body.read()):
+        return first
+    chunks = [first, chunk]
+    size = len(first) + len(chunk)
     while (at_most is None or size < at_most) and (chunk := await body.read()):
         chunks.append(chunk)
         size += len(chunk)
-    return first if len(chunks) == 1 else b"".join(chunks)
+    return b"".join(chunks)
 
 
 async def read_refusal(response: Response, *, secret: str, now: float) -> APIError:
