@@ -306,6 +306,7 @@ class BatchRun(Generic[T]):
             return
         if self._tasks.journal is not None:
             await self._tasks.journal.forget_parts(self._key)
+        self._cancels = False
         await self.aclose()
 
     # -------------------------------------------------------------------------------------------------- end
@@ -319,9 +320,8 @@ class BatchRun(Generic[T]):
 
     async def _end(self) -> None:
         try:
-            left = [batch_id for batch_id in self.batch_ids if batch_id not in self._over]
-            if self._cancels and left and not self._runtime.life.closed:
-                await self._abandon(left)
+            if self._cancels and not self._runtime.life.closed:
+                await self._abandon([batch_id for batch_id in self.batch_ids if batch_id not in self._over])
         finally:
             self._ready.clear()
             if self._results is not None:

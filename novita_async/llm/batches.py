@@ -276,7 +276,7 @@ class Batches(Endpoint):
         """Have many requests answered by batches, and get the results in the order of the requests.
 
         All requests are checked and written to disk before anything is uploaded; over 50,000 requests or 100 MB they
-        go into several batches. Memory does not grow with them but for about 100 bytes each.
+        go into several batches. Memory does not grow with them but for about 200 bytes each.
 
         With a journal (`AsyncNovita(journal=...)`) every step is written down, by what the input is: the same call in
         a new process goes on where the last one was killed, without a second upload or a second batch.

@@ -244,6 +244,24 @@ async def test_what_was_cancelled_on_leaving_is_begun_anew(sim, path, rows):
         assert await rows() == []
 
 
+async def test_what_was_cancelled_while_it_was_created_is_begun_anew(sim, clock, path, rows):
+    async def late(call, answer, stage):
+        reply = await answer()
+        await clock.sleep(2)
+        return reply
+
+    sim.fault("POST", BATCHES, late)
+    async with inside(sim, journal=path) as novita:
+        starting = asyncio.ensure_future(novita.batches.run(asks(), model=MODEL, on_abandon="cancel"))
+        await clock.sleep(1)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert await rows() == []
+        assert all(result.value for result in await collect(novita))
+    assert made(sim) == (2, 2)
+
+
 # --------------------------------------------------------------------------------------------- the journal
 
 
