@@ -101,7 +101,8 @@ class Endpoint:
     ) -> Call:
         """A call, checked and not sent. Fields of a `body` mapping that are None are not sent; `extra_body` wins."""
         if type(body) is dict or isinstance(body, Mapping):  # a dict, nearly always: no abstract class need be asked
-            fields = {name: value for name, value in body.items() if value is not None}
+            known = cast("Mapping[str, Any]", body)
+            fields = {name: value for name, value in known.items() if value is not None}
             body = json_body({**fields, **extra_body} if extra_body else fields)
         headers = call_headers(extra_headers) if extra_headers else {}
         if stream:
