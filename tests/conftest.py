@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio.constants
 import gc
 import os
 import pathlib
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _PROC = pathlib.Path("/proc/self")
+
+# How many frames asyncio's debug mode notes for every task and callback. Ten, as it has it, take a third of the suite's
+# time, and two still say who made it.
+asyncio.constants.DEBUG_STACK_DEPTH = 2
 
 
 def _sockets() -> dict[int, str]:

@@ -15,25 +15,7 @@ from .backend import Prompt, bad
 if TYPE_CHECKING:
     from .catalog import Model
 
-__all__ = [
-    "AudioPart",
-    "Called",
-    "ChatRequest",
-    "Function",
-    "ImagePart",
-    "JsonSchema",
-    "Message",
-    "Named",
-    "NamedChoice",
-    "Options",
-    "Part",
-    "ResponseFormat",
-    "Source",
-    "TextPart",
-    "Tool",
-    "ToolCall",
-    "VideoPart",
-]
+__all__ = ["ChatRequest", "Function", "NamedChoice", "Options"]
 
 _PICTURE_TOKENS = {"low": 85, "auto": 255, "high": 765}
 _VIDEO_TOKENS = 1024
@@ -45,6 +27,8 @@ _Bias = Annotated[int, Meta(ge=-100, le=100)]
 
 
 class Function(msgspec.Struct):
+    """A function that the model may call."""
+
     name: _Name
     description: str | None = None
     parameters: dict[str, Any] | None = None
@@ -119,6 +103,8 @@ class Named(msgspec.Struct):
 
 
 class NamedChoice(msgspec.Struct):
+    """The one function that the model must call."""
+
     type: Literal["function"]
     function: Named
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 from helpers import MODEL, without_debug
 
 from novita_async import Simulator
@@ -16,7 +17,7 @@ COUNT = 120_000
 MOST = 200  # MB
 
 RUNNER = """
-import asyncio, resource, sys
+import asyncio, sys
 import msgspec
 from novita_async import AsyncNovita
 
@@ -25,6 +26,12 @@ def requests(count):
         content = f"question {number % 50}"
         yield {"messages": [{"role": "user", "content": content}], "max_tokens": 1, "user": "x" * 60}
 
+def peak():
+    # Not getrusage: what it tells begins with the size of the process that forked this one.
+    with open("/proc/self/status") as status:
+        (size,) = [line.split()[1] for line in status if line.startswith("VmHWM:")]
+    return int(size) // 1024
+
 async def main():
     count, good, ordered = int(sys.argv[1]), 0, True
     async with AsyncNovita(cadence=lambda progress: 0.3) as novita:
@@ -32,13 +39,13 @@ async def main():
             async for result in run:
                 ordered = ordered and result.index == good and result.custom_id == f"request-{good + 1:06}"
                 good += result.value is not None and len(result.value.choices) == 1
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(msgspec.json.encode([len(run.batch_ids), good, ordered, run.problems, resident]).decode())
+    print(msgspec.json.encode([len(run.batch_ids), good, ordered, run.problems, peak()]).decode())
 
 asyncio.run(main())
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the peak of a process")
 async def test_120000_requests_take_less_than_200_mb():
     without_debug()
     async with Simulator(batch_seconds=0.5) as sim, sim.serve() as served:
