@@ -211,9 +211,11 @@ def _array_maker() -> Callable[[list[float] | str], NDArray[numpy.float32]]:
     except ImportError as error:
         raise ValidationError("as_array needs numpy: install it, or leave as_array out and get lists") from error
 
+    frombuffer: Any = vars(numpy)["frombuffer"]  # its types are told apart from release to release
+
     def make(vector: list[float] | str) -> NDArray[numpy.float32]:
         if isinstance(vector, str):
-            return numpy.frombuffer(base64.b64decode(vector, validate=True), dtype="<f4").astype(numpy.float32)
+            return frombuffer(base64.b64decode(vector, validate=True), dtype="<f4").astype(numpy.float32)
         return numpy.array(vector, dtype=numpy.float32)
 
     return make
