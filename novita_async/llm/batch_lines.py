@@ -85,6 +85,11 @@ class Spool:
         self._more = 0
         self._hash = hashlib.blake2b(digest_size=16)
 
+    @property
+    def model(self) -> str:
+        """The model that all requests name."""
+        return self._model or ""
+
     def take(self, requests: Iterator[tuple[str, object]], count: int) -> bool:
         """Take some requests, each with the words for its place; False when there are no more."""
         taken = 0

@@ -25,6 +25,7 @@ from ..runtime.undo import or_undo
 from .batch_lines import CHAT, file_requests, numbered_requests
 from .batch_results import ResultFile, Results
 from .downloads import download
+from .usage import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -251,6 +252,11 @@ class BatchRun(Generic[T]):
         if some:
             self._next += len(some)
             self._ready.extend(some)
+            counts = counts_of(self._runtime)
+            for result in some:
+                answer: Any = result.value
+                if answer is not None:
+                    counts.add(self._lines.model, answer.usage)
         else:
             await clock.to_thread(self._results.close)
             self._results = None

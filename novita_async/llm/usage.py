@@ -46,7 +46,7 @@ class Totals(msgspec.Struct, kw_only=True, gc=False):
 
 class UsageCounter:
     """What the calls of a client used: chat, completions, embeddings, rerank, messages and responses, whole or
-    streamed, as far as their answers told. A stream tells when it was asked to (`stream_options`, which `.stream()`
+    streamed, and the answers of `batches.run` when they are delivered, as far as they told. A stream tells when it was asked to (`stream_options`, which `.stream()`
     sets by itself) and read to its end.
 
     Example:

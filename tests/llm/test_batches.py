@@ -557,3 +557,11 @@ async def test_a_create_that_was_refused_tells_what_runs_already(sim, monkeypatc
             await novita.batches.run(asks(4), model=MODEL)
         (first,) = (await novita.batches.list()).data
     assert first.id in refused.value.__notes__[0]
+
+
+async def test_what_the_answers_of_a_run_used_is_counted(sim):
+    async with inside(sim) as novita:
+        results = await collect(await novita.batches.run(asks(5), model=MODEL))
+        used = novita.usage.of(MODEL)
+        assert used.requests == 5
+        assert used.total_tokens == sum(result.value.usage.total_tokens for result in results)
