@@ -46,8 +46,8 @@ class Totals(msgspec.Struct, kw_only=True, gc=False):
 
 class UsageCounter:
     """What the calls of a client used: chat, completions, embeddings, rerank, messages and responses, whole or
-    streamed, and the answers of `batches.run` when they are delivered, as far as they told. A stream tells when it was asked to (`stream_options`, which `.stream()`
-    sets by itself) and read to its end.
+    streamed, and the answers of `batches.run` when they are delivered, as far as they told. A stream tells when it was
+    asked to (`stream_options`, which `.stream()` sets by itself) and read to its end.
 
     Example:
         print(novita.usage.total.total_tokens, "tokens,", await novita.usage.cost(), "dollars")
