@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pathlib
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,11 +11,12 @@ import msgspec
 from ..errors import ConnectionLost, StreamCut
 from ..runtime.attempts import Attempts
 from ..runtime.clock import uninterrupted
+from ..runtime.part_file import PartFile
 from ..runtime.streams import BytesReader
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator
-    from typing import BinaryIO
 
     from ..runtime.call import Call, Runtime
     from ..runtime.clock import Clock
@@ -72,13 +70,11 @@ class FileContent:
 
     async def stream_to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the bytes to disk, off the event loop: under a temporary name, synced, then renamed."""
-        part = _Part(pathlib.Path(path))
+        part = PartFile(pathlib.Path(path))
 
         def write() -> None:
             try:
-                part.restart()
-                part.write(self.content)
-                part.finish()
+                part.finish(self.content)
             except BaseException:
                 part.discard()
                 raise
@@ -122,7 +118,7 @@ async def download(runtime: Runtime, call: Call, sink: Sink) -> None:
 
 async def save(runtime: Runtime, call: Call, path: pathlib.Path) -> pathlib.Path:
     """Stream an answer to disk: under a temporary name beside `path`, synced, then renamed."""
-    part = _Part(path)
+    part = PartFile(path)
     try:
         await download(runtime, call, part)
         await runtime.clock.to_thread(part.finish)
@@ -130,34 +126,3 @@ async def save(runtime: Runtime, call: Call, path: pathlib.Path) -> pathlib.Path
         await uninterrupted(runtime.clock.to_thread(part.discard))
         raise
     return path
-
-
-class _Part:
-    """A file on its way, under a name that is new and hidden, and gone again on every way out but the good one."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        self._path = path
-        self._part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-        self._file: BinaryIO | None = None
-
-    def restart(self) -> None:
-        self.discard()
-        self._part.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._part.open("xb")
-
-    def write(self, data: bytes) -> None:
-        assert self._file is not None, "restart comes first"
-        self._file.write(data)
-
-    def finish(self) -> None:
-        assert self._file is not None, "restart comes first"
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._part, self._path)
-
-    def discard(self) -> None:
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # what could not be written cannot be flushed either
-                self._file.close()
-            self._part.unlink(missing_ok=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from abc import abstractmethod
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
-from ..errors import ProtocolError, StreamCut
-from ..wire.sse import SSEDecoder
-
-if TYPE_CHECKING:
-    from ..runtime.call import Runtime
-    from ..transport.protocol import Response
+from ..errors import ProtocolError
+from .reader import SSEReader
 
 __all__ = ["NamedReader"]
 
@@ -20,35 +17,23 @@ T = TypeVar("T")
 _SHOWN = 200
 
 
-class NamedReader(Generic[T]):
-    """The reader of such a stream: see `runtime.streams.Reader`.
+class NamedReader(SSEReader[T]):
+    """The reader of such a stream.
 
     Attributes:
         ends: types of the events of which one is the last.
-        finished: an event has come after which the body may end, also without the last one.
-        usage: of the whole answer, once it was told.
     """
 
+    cut = "the stream ended without its last event"
     ends: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, runtime: Runtime, response: Response) -> None:
-        self.done = False
-        self.finished = False
-        self.usage: object = None
-        self._runtime = runtime
-        self._headers = response.headers
-        self._events = SSEDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)
-
+    @abstractmethod
     def knows(self, kind: str) -> bool:
         """Whether an event of this type is surely no error frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def make(self, fields: dict[str, Any], event: bytes) -> T:
         """The value of an event."""
-        raise NotImplementedError
-
-    def is_content(self, value: T) -> bool:
-        raise NotImplementedError
 
     def feed(self, chunk: bytes, out: list[bytes]) -> None:
         for event in self._events.feed(chunk):
@@ -62,13 +47,6 @@ class NamedReader(Generic[T]):
             if kind in self.ends:
                 self.done = True
                 return
-
-    def close(self, out: list[bytes]) -> None:
-        self.feed(b"\n\n", out)  # an event whose blank line was cut off is still an event
-        for event in out:
-            self.decode(event)
-        if not self.done and not self.finished:
-            raise StreamCut("the stream ended without its last event")
 
     def decode(self, event: bytes) -> T:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..transport.protocol import Response
     from .types import Usage
 
-__all__ = ["ChatReader", "ChunkReader"]
+__all__ = ["ChatReader", "ChunkReader", "SSEReader"]
 
 
 class _Part(Protocol):
@@ -33,30 +34,68 @@ class _Chunk(Protocol):
     def choices(self) -> Sequence[_Part]: ...
 
 
+T = TypeVar("T")
 C = TypeVar("C", bound=_Chunk)
 
 
-class ChunkReader(Generic[C]):
-    """The reader of a stream of chunks that ends with `[DONE]`.
+class SSEReader(ABC, Generic[T]):
+    """What the readers of server-sent events have in common: see `runtime.streams.Reader`.
+
+    Args:
+        runtime: of the client.
+        response: whose body is read.
+
+    Attributes:
+        cut: what is said of a stream that ends too early.
+        finished: something has come after which the body may end, also without an end marker.
+        usage: of the whole answer, the last one that came.
+    """
+
+    cut: ClassVar[str]
+
+    def __init__(self, runtime: Runtime, response: Response) -> None:
+        self.done = False
+        self.finished = False
+        self.usage: object = None
+        self._runtime = runtime
+        self._headers = response.headers
+        self._events = SSEDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)
+
+    @abstractmethod
+    def feed(self, chunk: bytes, out: list[bytes]) -> None:
+        """See `Reader.feed`."""
+
+    @abstractmethod
+    def decode(self, event: bytes) -> T:
+        """See `Reader.decode`."""
+
+    @abstractmethod
+    def is_content(self, value: T) -> bool:
+        """See `Reader.is_content`."""
+
+    def close(self, out: list[bytes]) -> None:
+        self.feed(b"\n\n", out)  # an event whose blank line was cut off is still an event
+        for event in out:
+            self.decode(event)
+        if not self.done and not self.finished:
+            raise StreamCut(self.cut)
+
+
+class ChunkReader(SSEReader[C]):
+    """The reader of a stream of chunks that ends with `[DONE]`. The usage may come on any chunk.
 
     Args:
         runtime: of the client.
         response: whose body is read.
         type_: of the chunks, an `Object`.
-
-    Attributes:
-        usage: the last one that came; it may come on any chunk.
     """
 
+    cut = "the stream ended without an end marker and without a finish reason"
+
     def __init__(self, runtime: Runtime, response: Response, type_: type[C]) -> None:
-        self.done = False
-        self.usage: Usage | None = None
-        self._runtime = runtime
-        self._headers = response.headers
+        super().__init__(runtime, response)
         self._decoder = runtime.decoders(type_)
         self._decode = self._decoder.decode
-        self._events = SSEDecoder(max_event_bytes=runtime.settings.limits.max_event_bytes)
-        self._finished = False
 
     def feed(self, chunk: bytes, out: list[bytes]) -> None:
         for event in self._events.feed(chunk):
@@ -64,13 +103,6 @@ class ChunkReader(Generic[C]):
                 self.done = True
                 return
             out.append(event.data)
-
-    def close(self, out: list[bytes]) -> None:
-        self.feed(b"\n\n", out)  # an event whose blank line was cut off is still an event
-        for event in out:
-            self.decode(event)
-        if not self.done and not self._finished:
-            raise StreamCut("the stream ended without an end marker and without a finish reason")
 
     def decode(self, event: bytes) -> C:
         try:
@@ -80,7 +112,7 @@ class ChunkReader(Generic[C]):
         remember(value, event)  # pyright: ignore[reportArgumentType] - every chunk is an Object
         for part in value.choices:
             if part.finish_reason is not None:
-                self._finished = True
+                self.finished = True
         if value.usage is not None:
             self.usage = value.usage
         return value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
@@ -11,11 +9,11 @@ from ..errors import APIError, ProtocolError
 from ..runtime.attempts import Attempts
 from ..runtime.call import Auth, Call
 from ..runtime.clock import uninterrupted
+from ..runtime.part_file import PartFile
 from ..runtime.streams import BytesReader, EventStream
 
 if TYPE_CHECKING:
     import pathlib
-    from typing import BinaryIO
 
     from ..runtime.call import Runtime
 
@@ -40,7 +38,7 @@ class Downloader:
         """The file on disk: written beside `path` under a temporary name, synced, then renamed."""
         clock = self._runtime.clock
         async with await self._open(url) as stream:
-            part = _Part(path)
+            part = PartFile(path)
             try:
                 pending: list[bytes] = []
                 size = 0
@@ -75,35 +73,3 @@ class Downloader:
                 self._runtime, attempts, response, BytesReader, first_event=limits.first_event, idle=limits.idle
             )
         raise ProtocolError(f"the link leads through more than {_REDIRECTS} redirects")
-
-
-class _Part:
-    """A file on its way, under a name that is new and hidden, and gone again on every way out but the good one.
-
-    Every method blocks: they run in a worker thread.
-    """
-
-    def __init__(self, path: pathlib.Path) -> None:
-        self._path = path
-        self._part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-        self._file: BinaryIO | None = None
-
-    def write(self, data: bytes) -> None:
-        if self._file is None:
-            self._part.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._part.open("xb", buffering=0)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-
-    def finish(self, data: bytes) -> None:
-        self.write(data)
-        assert self._file is not None  # write has made it
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._part, self._path)
-
-    def discard(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._part.unlink(missing_ok=True)
