@@ -19,7 +19,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["draw", "png", "rows"]
+__all__ = ["draw", "png", "rows", "tint"]
 
 Color: TypeAlias = tuple[float, float, float]
 
@@ -54,6 +54,7 @@ _FIRST_RING = 2
 _FIRST_HILL = _FIRST_RING + _GLOW_RINGS
 _STAR = _FIRST_HILL + _HILLS
 _LAYERS = _STAR + 1
+_SOLID = bytes(255 * (layer == _DISC or _FIRST_HILL <= layer < _STAR) for layer in range(256))
 _COVERED = bytes([0]) + bytes([255]) * 255
 
 
@@ -71,11 +72,12 @@ def draw(prompt: str, seed: int, width: int, height: int) -> bytes:
     return png(width, height, rows(prompt, seed, width, height))
 
 
-def png(width: int, height: int, pixels: Iterator[bytes]) -> bytes:
-    """Write a PNG file from rows of RGB bytes."""
+def png(width: int, height: int, pixels: Iterator[bytes], *, alpha: bool = False) -> bytes:
+    """Write a PNG file from rows of RGB bytes, or of RGBA ones."""
     # Rows differ little from those above them, which zlib finds out by itself: no filter is worth its time here.
-    data = zlib.compress(b"".join(b"\x00" + row for row in pixels), 6)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    packer = zlib.compressobj(6)
+    data = b"".join(packer.compress(b"\x00" + row) for row in pixels) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 6 if alpha else 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
@@ -83,9 +85,9 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def rows(prompt: str, seed: int, width: int, height: int) -> Iterator[bytes]:
-    """Draw a landscape, from its top row down, as RGB bytes."""
-    dice = Random(int.from_bytes(hashlib.blake2b(f"{seed} {prompt}".encode(), digest_size=8).digest(), "big"))
+def rows(prompt: str, seed: int, width: int, height: int, *, alpha: bool = False) -> Iterator[bytes]:
+    """Draw a landscape, from its top row down, as RGB bytes; with `alpha` as RGBA, and the sky can be seen through."""
+    dice = _dice(f"{seed} {prompt}")
     palette = _palette(prompt, dice)
     starts = _hill_starts(dice, width, height)
     layers = bytearray(width)  # the layer of each pixel of the row, without disc and stars
@@ -100,9 +102,21 @@ def rows(prompt: str, seed: int, width: int, height: int) -> Iterator[bytes]:
             if row[x] == _SKY:
                 row[x] = _STAR
         red, green, blue = _tables(palette, y / height)
-        pixels = bytearray(3 * width)
-        pixels[0::3], pixels[1::3], pixels[2::3] = row.translate(red), row.translate(green), row.translate(blue)
+        tables = (red, green, blue, _SOLID) if alpha else (red, green, blue)
+        pixels = bytearray(len(tables) * width)
+        for part, table in enumerate(tables):
+            pixels[part :: len(tables)] = row.translate(table)
         yield bytes(pixels)
+
+
+def tint(prompt: str) -> tuple[int, int, int]:
+    """The colour that a prompt is about: red, green and blue, 0 to 255."""
+    red, green, blue = _rgb(_palette(prompt, _dice(prompt)).far)
+    return int(red), int(green), int(blue)
+
+
+def _dice(said: str) -> Random:
+    return Random(int.from_bytes(hashlib.blake2b(said.encode(), digest_size=8).digest(), "big"))
 
 
 def _view(width: int, height: int) -> float:
