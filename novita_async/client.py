@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .llm.rerank import Rerank
     from .llm.responses import Responses
     from .llm.usage import UsageCounter
+    from .media.audio import Audio
+    from .media.facade import Media
     from .media.images import Images
     from .media.videos import Videos
     from .runtime.call import Runtime
@@ -226,6 +228,20 @@ class AsyncNovita:
         return Videos(self._core(), self.tasks)
 
     @cached_property
+    def audio(self) -> Audio:
+        """Speech, transcripts, voices and music."""
+        from .media.audio import Audio
+
+        return Audio(self._core(), self.tasks)
+
+    @cached_property
+    def media(self) -> Media:
+        """The catalog of media models, and paths that it does not know."""
+        from .media.facade import Media
+
+        return Media(self._core(), self.tasks)
+
+    @cached_property
     def sandboxes(self) -> Sandboxes:
         """Agent sandboxes: commands and files in a machine of their own."""
         from .sandbox import Sandboxes
@@ -280,9 +296,10 @@ class AsyncNovita:
             answer = await novita.with_options(timeout=5, max_retries=0).chat.completions.create(...)
         """
         from .runtime.arguments import call_headers
+        from .view import View
 
         settings = adjusted(self.settings, timeout, max_retries, priority)
-        return _View(self, settings, call_headers(default_headers), budget)
+        return View(self, settings, call_headers(default_headers), budget)
 
     async def gather(self, calls: Iterable[Awaitable[T]], *, limit: int, return_exceptions: bool = False) -> list[T]:
         """Run many calls, `limit` at a time, and give their results in order.
@@ -389,41 +406,6 @@ class AsyncNovita:
         from .media.results import task_reader
 
         return task_reader(self._core())
-
-
-class _View(AsyncNovita):
-    """What `with_options` gives: another client's everything, under settings of its own."""
-
-    def __init__(
-        self, parent: AsyncNovita, settings: Settings, headers: Mapping[str, str], budget: Budget | None
-    ) -> None:
-        self._parent = parent
-        self.settings = settings
-        self._view = parent._core().view(settings, headers)
-        self._hold_to(budget)
-
-    @property
-    def tasks(self) -> TaskSet:
-        return self._parent.tasks
-
-    @cached_property
-    def models(self) -> Models:
-        return self._parent.models.under(self._view)
-
-    def stats(self) -> dict[str, int]:
-        return self._parent.stats()
-
-    async def aclose(self) -> None:
-        await self._parent.aclose()
-
-    def _core(self) -> Runtime:
-        return self._view
-
-    def __repr__(self) -> str:
-        return f"<a view of {self._parent!r}>"
-
-    def __del__(self, _warn: Any = None) -> None:
-        """Nothing is its own."""
 
 
 def run(main: Callable[[AsyncNovita], Coroutine[Any, Any, T]], **settings: Any) -> T:

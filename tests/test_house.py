@@ -23,11 +23,13 @@ MAY_KNOW = {
     "_version": set(),
     "config": {"errors"},
     "wire": {"errors"},
+    "catalog": set(),
     "transport": {"errors", "config"},
     "runtime": {"wire", "transport.protocol", "transport.middleware", "errors", "config", "_version"},
     **{facade: {"runtime", "wire", "errors", "transport.protocol"} for facade in FACADES},
+    "media": {"runtime", "wire", "errors", "transport.protocol", "catalog"},
     # The clock is a source of time for everyone who waits; the mock is how the simulator is reached in process.
-    "simulator": {"wire", "transport.protocol", "transport.mock", "runtime.clock", "errors"},
+    "simulator": {"wire", "transport.protocol", "transport.mock", "runtime.clock", "errors", "catalog"},
 }
 #: Which module may import which library.
 ONLY_IN = {

@@ -65,9 +65,9 @@ async def media(novita: AsyncNovita) -> None:
     for resumed in await novita.tasks.resume():
         if isinstance(resumed, UnknownSubmit):
             await resumed.forget()
-    await novita.images.run("flux-1-schnell", prompt="a boat")  # pyright: ignore[reportCallIssue]
+    await novita.images.run("flux-1-schnell", prompt="a boat")  # pyright: ignore[reportCallIssue, reportArgumentType]
     await novita.videos.run("kling-v3.0-std-t2v", promt="a boat")  # pyright: ignore[reportCallIssue]
-    await novita.images.submit("flux-1-schnell", prompt="x")  # pyright: ignore[reportCallIssue]
+    await novita.images.submit("flux-1-schnell", prompt="x")  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 async def gpu(novita: AsyncNovita) -> None:

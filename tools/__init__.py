@@ -1,0 +1,1 @@
+"""What makes generated files of this repository. Not part of the package."""
