@@ -1,43 +1,93 @@
-"""A short clip that any player shows: a slow pan over the landscape of the prompt, in an MP4 file."""
+"""Short clips that any player shows: a slow pan over the landscape of the prompt, as MP4 or GIF."""
 
 from __future__ import annotations
 
+import importlib.util
+import io
+import math
+import re
 import struct
+from itertools import pairwise
 
 from . import h264
 from .pictures import rows
 
-__all__ = ["FRAMES_PER_SECOND", "SIZES", "film"]
+__all__ = ["FRAMES_PER_SECOND", "film", "frame_size", "truly", "video"]
 
 FRAMES_PER_SECOND = 8
 
-#: Width and height of the clip for each aspect ratio that the platform offers.
-SIZES = {"16:9": (160, 90), "9:16": (90, 160), "1:1": (128, 128)}
-
+_PIXELS = 160 * 90  # of a frame, whatever its shape
+_NARROWEST, _WIDEST = 9 / 32, 32 / 9
+_VIEWS = 120  # that differ: what a clip costs to make does not grow beyond those
+_COLORS = 64  # of a GIF
 _BLOCK = 16
 _MILLISECONDS = 1000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
-def film(prompt: str, seed: int, seconds: int, aspect_ratio: str) -> bytes:
+def truly(kind: str) -> str:
+    """What a clip will be that is asked for as `kind`: mp4, or gif where Pillow is installed."""
+    return "gif" if kind.lower() == "gif" and importlib.util.find_spec("PIL") is not None else "mp4"
+
+
+def frame_size(shape: str) -> tuple[int, int]:
+    """The width and height of a clip that is asked for in a shape.
+
+    A clip is small, and its sides have the proportions of what was asked for.
+
+    Args:
+        shape: an aspect ratio ("9:16") or a size ("1280*720", "1280x720"). Anything else, such as "adaptive", is 16:9.
+    """
+    sides = re.fullmatch(r"\s*(\d{1,5})\s*[:x*]\s*(\d{1,5})\s*", shape.lower())
+    across, down = (int(sides[1]), int(sides[2])) if sides else (16, 9)
+    ratio = min(_WIDEST, max(_NARROWEST, across / down)) if across and down else 16 / 9
+    height = math.sqrt(_PIXELS / ratio)
+    return 2 * round(height * ratio / 2), 2 * round(height / 2)
+
+
+def video(prompt: str, seed: int, seconds: float, shape: str = "16:9", kind: str = "mp4") -> tuple[bytes, str]:
     """Make the clip of a prompt: the same arguments give the same file.
 
     Args:
         prompt: its words choose the colours.
         seed: decides the shapes.
-        seconds: length, from 1.
-        aspect_ratio: one of `SIZES`.
+        seconds: length. Beyond 15 the pan only gets slower.
+        shape: an aspect ratio or a size, see `frame_size`.
+        kind: mp4 or gif.
 
     Returns:
-        An MP4 file with one H.264 track and the index in front, some 20 to 30 KB a second.
+        The file, and what it truly is.
     """
-    width, height = SIZES[aspect_ratio]
-    count = seconds * FRAMES_PER_SECOND
+    kind = truly(kind)
+    return (_gif if kind == "gif" else film)(prompt, seed, seconds, shape), kind
+
+
+def film(prompt: str, seed: int, seconds: float, shape: str) -> bytes:
+    """Make a clip as an MP4 file with one H.264 track and the index in front, of some 20 to 30 KB a second."""
+    width, height = frame_size(shape)
+    count = max(1, round(seconds * FRAMES_PER_SECOND))
     coded_width, coded_height = (-(-side // _BLOCK) * _BLOCK for side in (width, height))
-    panorama = list(rows(prompt, seed, coded_width + h264.STEP * (count - 1), height))
+    panorama = list(rows(prompt, seed, coded_width + h264.STEP * (min(count, _VIEWS) - 1), height))
     # The rows below the picture are cut off by every player; they only fill up the last macroblocks.
     panorama += panorama[-1:] * (coded_height - height)
-    return _mp4(list(h264.frames(_planes(panorama), width)), width, height)
+    return _mp4(list(h264.frames(_planes(panorama), width, count)), width, height)
+
+
+def _gif(prompt: str, seed: int, seconds: float, shape: str) -> bytes:
+    from PIL import Image
+
+    width, height = frame_size(shape)
+    views = min(_VIEWS, max(1, round(seconds * FRAMES_PER_SECOND)))
+    whole = width + h264.STEP * (views - 1)
+    drawn = Image.frombytes("RGB", (whole, height), b"".join(rows(prompt, seed, whole, height)))
+    panorama = drawn.quantize(_COLORS, dither=Image.Dither.NONE)
+    frames = [panorama.crop((left, 0, left + width, height)) for left in range(0, whole - width + 1, h264.STEP)]
+    # A GIF counts in hundredths of a second; here they are in milliseconds, as Pillow wants them.
+    moments = [10 * round(100 * seconds * number / views) for number in range(views + 1)]
+    durations = [end - start for start, end in pairwise(moments)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return file.getvalue()
 
 
 def _planes(panorama: list[bytes]) -> h264.Planes:

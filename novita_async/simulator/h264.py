@@ -109,19 +109,22 @@ def picture_parameters() -> bytes:
     return bits.nal(_NAL_PPS)
 
 
-def frames(planes: Planes, width: int) -> Iterator[bytes]:
-    """Encode a pan from the left edge of a panorama to its right one, `STEP` pixels a frame.
+def frames(planes: Planes, width: int, count: int) -> Iterator[bytes]:
+    """Encode a pan from the left edge of a panorama to its right one, by `STEP` pixels at a time.
 
     Args:
         planes: the panorama.
         width: of the view, in pixels; at least 48.
+        count: frames. When they are more than the panorama has views, each view stays for several of them.
 
     Yields:
         One NAL unit a frame; the first one is an IDR picture, the only place to start from.
     """
     columns, lines = -(-width // _BLOCK), len(planes.luma) // _BLOCK
-    count = (len(planes.luma[0]) - columns * _BLOCK) // STEP + 1
+    views = (len(planes.luma[0]) - columns * _BLOCK) // STEP + 1
+    before = None
     for number in range(count):
+        view = number if count <= views else number * views // count
         first = number == 0
         bits = _Bits()
         bits.ue(0)  # first macroblock
@@ -132,18 +135,26 @@ def frames(planes: Planes, width: int) -> Iterator[bytes]:
         bits.u(0b100 if first else 0b000, 3)
         bits.se(0)  # quantiser
         bits.ue(1)  # no deblocking: it would soften what was exact
-        for line in range(lines):
-            for column in range(columns):
-                if first:
-                    bits.ue(_I_PCM)
-                    bits.samples(_samples(planes, column * _BLOCK, line))
-                elif column < columns - 1:
-                    _moved(bits, corner=line == column == 0)
-                else:
-                    bits.ue(0)
-                    bits.ue(_I_PCM_IN_P)
-                    bits.samples(_samples(planes, number * STEP + column * _BLOCK, line))
+        if view == before:
+            bits.ue(columns * lines)  # all skipped: it is the frame before
+        else:
+            _macroblocks(bits, planes, columns, view, first=first)
+        before = view
         yield bits.nal(_NAL_IDR if first else _NAL_SLICE)
+
+
+def _macroblocks(bits: _Bits, planes: Planes, columns: int, view: int, *, first: bool) -> None:
+    for line in range(len(planes.luma) // _BLOCK):
+        for column in range(columns):
+            if first:
+                bits.ue(_I_PCM)
+                bits.samples(_samples(planes, column * _BLOCK, line))
+            elif column < columns - 1:
+                _moved(bits, corner=line == column == 0)
+            else:
+                bits.ue(0)
+                bits.ue(_I_PCM_IN_P)
+                bits.samples(_samples(planes, view * STEP + column * _BLOCK, line))
 
 
 def _moved(bits: _Bits, *, corner: bool) -> None:

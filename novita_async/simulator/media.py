@@ -20,10 +20,10 @@ import msgspec
 from msgspec import Meta
 
 from . import keys
-from .clip import film
+from .clip import video
+from .encode import picture
 from .faults import Outcome
 from .outputs import Outputs
-from .pictures import draw
 from .router import Call, Router, json_reply
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Media:
         body = await self._read(call, _Kling)
         task = self._submit(call, "KLING_V30_STD_T2V", "video", None, body, {})
         name = f"{task.id}.mp4"
-        self._outputs.put(name, "video/mp4", partial(film, body.prompt, task.seed, body.duration, body.aspect_ratio))
+        self._outputs.put(name, partial(video, body.prompt, task.seed, body.duration, body.aspect_ratio))
         task.files.append(name)
         return json_reply({"task_id": task.id})
 
@@ -278,7 +278,7 @@ class Media:
     def _draw(self, task: _Task, prompt: str, width: int, height: int, count: int) -> None:
         for number in range(count):
             name = f"{task.id}-{number}.png"
-            self._outputs.put(name, "image/png", partial(draw, prompt, task.seed + number, width, height))
+            self._outputs.put(name, partial(picture, prompt, task.seed + number, width, height))
             task.files.append(name)
 
     def _forget_old(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from novita_async.simulator.clip import FRAMES_PER_SECOND, SIZES, film
+from novita_async.simulator.clip import FRAMES_PER_SECOND, film, frame_size
 from novita_async.simulator.h264 import STEP
 
 _CONTAINERS = {"moov", "trak", "mdia", "minf", "stbl", "dinf"}
@@ -128,7 +128,7 @@ def test_a_clip_is_an_mp4_that_decodes_to_a_pan(ratio, seconds):
     assert configuration[4:8] == b"avcC"
     (length,) = struct.unpack_from(">H", configuration, 14)
     columns, lines, width, height = size_of(configuration[16 : 16 + length])
-    assert (width, height) == SIZES[ratio]
+    assert (width, height) == frame_size(ratio)
     assert configuration[9:12] == configuration[17:20]  # profile, constraints, level
 
     pictures = decode(samples, columns, lines)
