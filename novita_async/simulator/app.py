@@ -123,6 +123,9 @@ class Simulator:
             answers the chats. It gets the API key along with them.
         require_isolation: refuse to make a sandbox when its commands cannot be isolated from this machine.
 
+    Attributes:
+        outputs: the files behind the links of results. A test can offer its own there (`put`, `put_stream`, `link`).
+
     Raises:
         ValidationError: `llm_upstream` is not on this machine.
     """
@@ -160,6 +163,7 @@ class Simulator:
             upstream=llm_upstream,
         )
         media = Media(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, task_seconds=task_seconds)
+        self.outputs = media.outputs
         gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
         self._files = Files(clock=self.clock, api_key=self.api_key, seed=seed)
         batches = Batches(

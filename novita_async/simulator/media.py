@@ -178,7 +178,7 @@ class Media:
         self._seed = seed
         self._task_seconds = task_seconds
         self._limits = limits
-        self._outputs = Outputs(clock=clock, secret=f"{seed} {api_key}")
+        self.outputs = Outputs(clock=clock, secret=f"{seed} {api_key}")
         self._tasks: dict[str, _Task] = {}
         self._count = itertools.count(1)
 
@@ -188,7 +188,7 @@ class Media:
         router.add("POST", "/v3beta/flux-1-schnell", guard(self._schnell))
         router.add("POST", "/v3/async/kling-v3.0-std-t2v", guard(self._kling))
         router.add("GET", "/v3/async/task-result", guard(self._result))
-        self._outputs.routes(router)
+        self.outputs.routes(router)
 
     # --------------------------------------------------------------------------------------- the models
 
@@ -209,7 +209,7 @@ class Media:
         body = await self._read(call, _Kling)
         task = self._submit(call, "KLING_V30_STD_T2V", "video", None, body, {})
         name = f"{task.id}.mp4"
-        self._outputs.put(name, partial(video, body.prompt, task.seed, body.duration, body.aspect_ratio))
+        self.outputs.put(name, partial(video, body.prompt, task.seed, body.duration, body.aspect_ratio))
         task.files.append(name)
         return json_reply({"task_id": task.id})
 
@@ -224,7 +224,7 @@ class Media:
         expires = self._clock.time() + _SCHNELL_LINK_SECONDS
         images = [
             {
-                "image_url": self._outputs.link(call.origin, name, expires=expires),
+                "image_url": self.outputs.link(call.origin, name, expires=expires),
                 "image_url_ttl": _SCHNELL_LINK_SECONDS,
                 "image_type": "png",
             }
@@ -278,7 +278,7 @@ class Media:
     def _draw(self, task: _Task, prompt: str, width: int, height: int, count: int) -> None:
         for number in range(count):
             name = f"{task.id}-{number}.png"
-            self._outputs.put(name, partial(picture, prompt, task.seed + number, width, height))
+            self.outputs.put(name, partial(picture, prompt, task.seed + number, width, height))
             task.files.append(name)
 
     def _forget_old(self) -> None:
@@ -287,7 +287,7 @@ class Media:
         while self._tasks and (task := next(iter(self._tasks.values()))).submitted + task.seconds < horizon:
             del self._tasks[task.id]
             for name in task.files:
-                self._outputs.remove(name)
+                self.outputs.remove(name)
 
     async def _result(self, call: Call) -> Reply:
         identifier = call.query.get("task_id", "")
@@ -312,7 +312,7 @@ class Media:
 
     def _output(self, task: _Task, origin: str, name: str) -> dict[str, Any]:
         # The link dates from the end of the task: asking again does not prolong it.
-        link = self._outputs.link(origin, name, expires=task.submitted_at + task.seconds + _LINK_SECONDS)
+        link = self.outputs.link(origin, name, expires=task.submitted_at + task.seconds + _LINK_SECONDS)
         if task.kind == "video":
             return {"video_url": link, "video_url_ttl": str(_LINK_SECONDS), "video_type": "mp4"}
         checked = {"valid": True, "confidence": 0.5} if task.extra.get("enable_nsfw_detection") else None
