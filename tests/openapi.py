@@ -1,16 +1,16 @@
-"""The contract of the LLM API as a judge of requests and responses, for tests.
+"""A file of the contract as a judge of requests and responses, for tests.
 
     openapi.check_request("POST", "/openai/v1/chat/completions", "application/json", body)
     openapi.check_response("POST", "/openai/v1/chat/completions", 200, "text/event-stream", body)
 
-Both raise AssertionError with the operation and the place of what is wrong. Paths may have a query, an older prefix of
-the contract, and model ids with a slash.
+These are of the LLM's file; `Contract("image")` is that of another one. All raise AssertionError with the operation and
+the place of what is wrong. Paths may have a query, an older prefix of the contract, and model ids with a slash.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -25,8 +25,8 @@ from referencing.jsonschema import DRAFT202012
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FILE = Path(__file__).parent.parent / "contract" / "llm.openapi.yaml"
-_ROOT = "urn:llm"
+_DIRECTORY = Path(__file__).parent.parent / "contract"
+_ROOT = "urn:contract"
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -37,23 +37,183 @@ class _Operation(NamedTuple):
     description: dict[str, Any]
 
 
-@cache
-def _document() -> dict[str, Any]:
-    return yaml.load(_FILE.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+class Contract:
+    """One file of the contract.
+
+    Args:
+        name: such as "llm", of `contract/llm.openapi.yaml`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._validators: dict[bytes, jsonschema.Draft202012Validator] = {}
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        text = (_DIRECTORY / f"{self.name}.openapi.yaml").read_text("utf-8")
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+    @cached_property
+    def _operations(self) -> list[_Operation]:
+        found: list[_Operation] = []
+        for path, item in self.document["paths"].items():
+            for method in _METHODS:
+                if description := item.get(method):
+                    parameters = description.get("parameters", ())
+                    slashes = {each["name"] for each in parameters if each.get("x-contains-slash")}
+                    for form in (path, *description.get("x-aliases", ())):
+                        name = description["operationId"]
+                        found.append(_Operation(name, method.upper(), _regex(form, slashes), description))
+        return found
+
+    def _find(self, method: str, path: str) -> _Operation | None:
+        decoded = unquote(urlsplit(path).path)
+        for operation in self._operations:
+            if operation.method == method.upper() and operation.path.fullmatch(decoded):
+                return operation
+        return None
+
+    def _known(self, method: str, path: str) -> _Operation:
+        operation = self._find(method, path)
+        assert operation is not None, f"{method} {path}: the contract has no such operation"
+        return operation
+
+    def operations(self) -> list[str]:
+        """The ids of all operations, in the order of the contract."""
+        return list(dict.fromkeys(operation.id for operation in self._operations))
+
+    def paths(self) -> dict[str, str]:
+        """The path of each operation, as the contract prints it."""
+        return {
+            item[method]["operationId"]: path
+            for path, item in self.document["paths"].items()
+            for method in _METHODS
+            if method in item
+        }
+
+    def operation_of(self, method: str, path: str) -> str | None:
+        """The id of the operation that a request is for; None when the contract has none."""
+        operation = self._find(method, path)
+        return operation.id if operation else None
+
+    def examples(self, operation: str) -> dict[str, Any]:
+        """The JSON requests that the contract gives as examples of an operation, by their names."""
+        described = next(each.description for each in self._operations if each.id == operation)
+        content = described["requestBody"]["content"]["application/json"]
+        named = {name: example["value"] for name, example in content.get("examples", {}).items()}
+        return named | ({"example": content["example"]} if "example" in content else {})
+
+    def check_request(self, method: str, path: str, content_type: str | None, body: bytes | None) -> None:
+        """Check a request's body. A multipart one is only asked to be one.
+
+        Raises:
+            AssertionError: no such operation, a content type that it does not take, or a body that is not of its
+                schema.
+        """
+        operation = self._known(method, path)
+        where = f"{operation.id} request"
+        described = operation.description.get("requestBody")
+        if described is None:
+            # A cancelled batch may come with an empty object (x-doc of cancelBatch).
+            assert not body or msgspec.json.decode(body) == {}, f"{where}: it takes no body"
+            return
+        assert body, f"{where}: the body is missing"
+        self._check_content(described["content"], content_type, body, where)
+
+    def check_response(self, method: str, path: str, status: int, content_type: str | None, body: bytes) -> None:
+        """Check a response: its status, content type and body; of an event stream every event and the end.
+
+        Raises:
+            AssertionError: something that the contract does not have.
+        """
+        operation = self._known(method, path)
+        where = f"{operation.id} {status}"
+        responses = operation.description["responses"]
+        assert str(status) in responses, f"{where}: the contract knows {', '.join(responses)}"
+        self._check_content(self._resolved(responses[str(status)])["content"], content_type, body, where)
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """A schema of the contract, as it is written there."""
+        return self.document["components"]["schemas"][name]
+
+    def check(self, name: str, value: Any) -> None:
+        """Check a value against a schema of the contract by its name, such as "BatchOutputLine"."""
+        self._check(f"#/components/schemas/{name}", value, name)
+
+    def allows(self, name: str, value: Any) -> bool:
+        """Whether a value is of a schema."""
+        return self._validator({"$ref": f"#/components/schemas/{name}"}).is_valid(value)
+
+    # ----------------------------------------------------------------------------------------- content
+
+    def _check_content(self, content: dict[str, Any], content_type: str | None, body: bytes, where: str) -> None:
+        kind = (content_type or "").partition(";")[0].strip().lower()
+        assert kind in content, f"{where}: the content type is {content_type!r}, and not one of {', '.join(content)}"
+        schema = content[kind].get("schema", {})
+        if kind == "application/json":
+            self._check(schema, _json(body, where), where)
+        elif kind == "text/event-stream":
+            self._check_events(schema, body, where)
+
+    def _check_events(self, schema: dict[str, Any], body: bytes, where: str) -> None:
+        """Events that carry no schema are asked to be JSON. A stream ends as the contract says, or with an error."""
+        data_schema = schema.get("x-event-data-schema") or schema.get("x-event-schema")
+        end = schema.get("x-terminator")
+        ended = failed = False
+        for number, (name, data) in enumerate(_named(body), 1):
+            place = f"{where}, event {number}"
+            assert not ended, f"{place}: it comes after the end"
+            if data == end:
+                ended = True
+                continue
+            value = _json(data.encode(), place)
+            if data_schema is not None:
+                self._check(data_schema, value, place)
+            kind = value.get("type")
+            assert name in (None, kind), f"{place}: it is named {name!r} and its type is {kind!r}"
+            ended = end is not None and kind == end
+            failed = failed or "error" in value or ("choices" not in value and "code" in value)
+        assert ended or failed or end is None, f"{where}: the stream does not end with {end}"
+
+    # ----------------------------------------------------------------------------------------- schemas
+
+    def _resolved(self, node: dict[str, Any]) -> dict[str, Any]:
+        """Follow a reference into the document."""
+        while reference := node.get("$ref"):
+            node = self.document
+            for part in reference.removeprefix("#/").split("/"):
+                node = node[part]
+        return node
+
+    @cached_property
+    def _registry(self) -> Registry[Any]:
+        resource = Resource.from_contents(self.document, default_specification=DRAFT202012)
+        return Registry().with_resource(_ROOT, resource)
+
+    def _validator(self, node: dict[str, Any]) -> jsonschema.Draft202012Validator:
+        encoded = msgspec.json.encode(node)
+        validator = self._validators.get(encoded)
+        if validator is None:
+            validator = jsonschema.Draft202012Validator(_absolute(node), registry=self._registry)
+            self._validators[encoded] = validator
+        return validator
+
+    def _check(self, schema: Any, value: Any, where: str) -> None:
+        node = {"$ref": schema} if isinstance(schema, str) else schema
+        error = best_match(self._validator(node).iter_errors(value))
+        if error is not None:
+            raise AssertionError(f"{where}: at {error.json_path}: {error.message}")
 
 
 @cache
-def _operations() -> list[_Operation]:
-    found: list[_Operation] = []
-    for path, item in _document()["paths"].items():
-        for method in _METHODS:
-            if description := item.get(method):
-                slashes = {each["name"] for each in description.get("parameters", ()) if each.get("x-contains-slash")}
-                for form in (path, *description.get("x-aliases", ())):
-                    found.append(
-                        _Operation(description["operationId"], method.upper(), _regex(form, slashes), description)
-                    )
-    return found
+def contract(name: str) -> Contract:
+    """A file of the contract, read once."""
+    return Contract(name)
+
+
+LLM = contract("llm")
+operations, paths, operation_of, examples = LLM.operations, LLM.paths, LLM.operation_of, LLM.examples
+check_request, check_response, schema, check_schema = LLM.check_request, LLM.check_response, LLM.schema, LLM.check
 
 
 def _regex(path: str, slashes: set[str]) -> re.Pattern[str]:
@@ -63,119 +223,14 @@ def _regex(path: str, slashes: set[str]) -> re.Pattern[str]:
     return re.compile("".join(re.escape(text) + hole for text, hole in zip(texts, holes, strict=True)))
 
 
-def _find(method: str, path: str) -> _Operation | None:
-    decoded = unquote(urlsplit(path).path)
-    for operation in _operations():
-        if operation.method == method.upper() and operation.path.fullmatch(decoded):
-            return operation
-    return None
-
-
-def _known(method: str, path: str) -> _Operation:
-    operation = _find(method, path)
-    assert operation is not None, f"{method} {path}: the contract has no such operation"
-    return operation
-
-
-def operations() -> list[str]:
-    """The ids of all operations, in the order of the contract."""
-    return list(dict.fromkeys(operation.id for operation in _operations()))
-
-
-def paths() -> dict[str, str]:
-    """The path of each operation, as the contract prints it."""
-    return {
-        item[method]["operationId"]: path
-        for path, item in _document()["paths"].items()
-        for method in _METHODS
-        if method in item
-    }
-
-
-def operation_of(method: str, path: str) -> str | None:
-    """The id of the operation that a request is for; None when the contract has none."""
-    operation = _find(method, path)
-    return operation.id if operation else None
-
-
-def examples(operation: str) -> dict[str, Any]:
-    """The JSON requests that the contract gives as examples of an operation, by their names."""
-    described = next(each.description for each in _operations() if each.id == operation)
-    content = described["requestBody"]["content"]["application/json"]
-    named = {name: example["value"] for name, example in content.get("examples", {}).items()}
-    return named | ({"example": content["example"]} if "example" in content else {})
-
-
-def check_request(method: str, path: str, content_type: str | None, body: bytes | None) -> None:
-    """Check a request's body. A multipart one is only asked to be one.
-
-    Raises:
-        AssertionError: no such operation, a content type that it does not take, or a body that is not of its schema.
-    """
-    operation = _known(method, path)
-    where = f"{operation.id} request"
-    described = operation.description.get("requestBody")
-    if described is None:
-        # A cancelled batch may come with an empty object (x-doc of cancelBatch).
-        assert not body or msgspec.json.decode(body) == {}, f"{where}: it takes no body"
-        return
-    assert body, f"{where}: the body is missing"
-    _check_content(described["content"], content_type, body, where)
-
-
-def check_response(method: str, path: str, status: int, content_type: str | None, body: bytes) -> None:
-    """Check a response: its status, content type and body; of an event stream every event and the end.
-
-    Raises:
-        AssertionError: something that the contract does not have.
-    """
-    operation = _known(method, path)
-    where = f"{operation.id} {status}"
-    responses = operation.description["responses"]
-    assert str(status) in responses, f"{where}: the contract knows {', '.join(responses)}"
-    _check_content(_resolved(responses[str(status)])["content"], content_type, body, where)
-
-
-def schema(name: str) -> dict[str, Any]:
-    """A schema of the contract, as it is written there."""
-    return _document()["components"]["schemas"][name]
-
-
-def check_schema(name: str, value: Any) -> None:
-    """Check a value against a schema of the contract by its name, such as "BatchOutputLine"."""
-    _check(f"#/components/schemas/{name}", value, name)
-
-
-# ------------------------------------------------------------------------------------------- content
-
-
-def _check_content(content: dict[str, Any], content_type: str | None, body: bytes, where: str) -> None:
-    kind = (content_type or "").partition(";")[0].strip().lower()
-    assert kind in content, f"{where}: the content type is {content_type!r}, and not one of {', '.join(content)}"
-    schema = content[kind]["schema"]
-    if kind == "application/json":
-        _check(schema, _json(body, where), where)
-    elif kind == "text/event-stream":
-        _check_events(schema, body, where)
-
-
-def _check_events(schema: dict[str, Any], body: bytes, where: str) -> None:
-    """Events that carry no schema are asked to be JSON. A stream ends as the contract says, or with an error."""
-    data_schema, end = schema.get("x-event-data-schema"), schema.get("x-terminator")
-    ended = failed = False
-    for number, (name, data) in enumerate(_named(body), 1):
-        place = f"{where}, event {number}"
-        assert not ended, f"{place}: it comes after the end"
-        if data == end:
-            ended = True
-            continue
-        value = _json(data.encode(), place)
-        if data_schema is not None:
-            _check(data_schema, value, place)
-        assert name in (None, value.get("type")), f"{place}: it is named {name!r} and its type is {value.get('type')!r}"
-        ended = end is not None and value.get("type") == end
-        failed = failed or "error" in value or ("choices" not in value and "code" in value)
-    assert ended or failed or end is None, f"{where}: the stream does not end with {end}"
+def _absolute(schema: Any) -> Any:
+    """A schema whose references can be followed from anywhere."""
+    if isinstance(schema, dict):
+        return {
+            key: f"{_ROOT}{value}" if key == "$ref" and value.startswith("#") else _absolute(value)
+            for key, value in schema.items()
+        }
+    return [_absolute(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def events(body: bytes) -> list[tuple[str | None, Any]]:
@@ -201,43 +256,3 @@ def _json(body: bytes, where: str) -> Any:
         return msgspec.json.decode(body)
     except msgspec.DecodeError as error:
         raise AssertionError(f"{where}: no JSON ({error})") from None
-
-
-# ------------------------------------------------------------------------------------------- schemas
-
-
-def _resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a reference into the document."""
-    while reference := node.get("$ref"):
-        node = _document()
-        for part in reference.removeprefix("#/").split("/"):
-            node = node[part]
-    return node
-
-
-@cache
-def _registry() -> Registry[Any]:
-    resource = Resource.from_contents(_document(), default_specification=DRAFT202012)
-    return Registry().with_resource(_ROOT, resource)
-
-
-def _absolute(schema: Any) -> Any:
-    """A schema whose references can be followed from anywhere."""
-    if isinstance(schema, dict):
-        return {
-            key: f"{_ROOT}{value}" if key == "$ref" and value.startswith("#") else _absolute(value)
-            for key, value in schema.items()
-        }
-    return [_absolute(each) for each in schema] if isinstance(schema, list) else schema
-
-
-@cache
-def _validator(encoded: bytes) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(_absolute(msgspec.json.decode(encoded)), registry=_registry())
-
-
-def _check(schema: Any, value: Any, where: str) -> None:
-    node = {"$ref": schema} if isinstance(schema, str) else schema
-    error = best_match(_validator(msgspec.json.encode(node)).iter_errors(value))
-    if error is not None:
-        raise AssertionError(f"{where}: at {error.json_path}: {error.message}")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import msgspec
 import pytest
-import yaml
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
+from openapi import Contract, contract
 
 from novita_async.simulator import Simulator
 from novita_async.testing.clock import JumpClock
@@ -19,31 +14,6 @@ from novita_async.transport.protocol import Headers, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-_CONTRACT = Path(__file__).parents[2] / "contract"
-
-
-@cache
-def _document(name: str) -> dict[str, Any]:
-    return yaml.load((_CONTRACT / name).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-class Contract:
-    """One file of the contract, as a judge of values."""
-
-    def __init__(self, name: str) -> None:
-        resource = Resource.from_contents(_document(name), default_specification=DRAFT202012)
-        self._registry = Registry().with_resource("urn:contract", resource)
-
-    def _validator(self, schema: str) -> jsonschema.Draft202012Validator:
-        reference = {"$ref": f"urn:contract#/components/schemas/{schema}"}
-        return jsonschema.Draft202012Validator(reference, registry=self._registry)
-
-    def check(self, schema: str, value: Any) -> None:
-        self._validator(schema).validate(value)
-
-    def allows(self, schema: str, value: Any) -> bool:
-        return self._validator(schema).is_valid(value)
 
 
 class Answer(msgspec.Struct):
@@ -107,19 +77,19 @@ def api(sim: Simulator) -> Client:
 
 @pytest.fixture(scope="session")
 def llm_contract() -> Contract:
-    return Contract("llm.openapi.yaml")
+    return contract("llm")
 
 
 @pytest.fixture(scope="session")
 def image_contract() -> Contract:
-    return Contract("image.openapi.yaml")
+    return contract("image")
 
 
 @pytest.fixture(scope="session")
 def video_contract() -> Contract:
-    return Contract("video.openapi.yaml")
+    return contract("video")
 
 
 @pytest.fixture(scope="session")
 def gpu_contract() -> Contract:
-    return Contract("gpu.openapi.yaml")
+    return contract("gpu")

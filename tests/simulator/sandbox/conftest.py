@@ -7,8 +7,9 @@ bubblewrap's namespaces and as plain processes, unless they ask for `any` of the
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import openapi
 import pytest
 from sandbox_room import BUBBLEWRAP, KEY, Box, Room, bubblewrap_works
 
@@ -18,6 +19,8 @@ from novita_async.testing.clock import JumpClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from openapi import Contract
 
 
 def _without_bubblewrap(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,10 +61,10 @@ def broken_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def contract(llm_contract: Any) -> Any:
-    return type(llm_contract)("sandbox.openapi.yaml")
+def contract() -> Contract:
+    return openapi.contract("sandbox")
 
 
 @pytest.fixture(scope="session")
-def envd_contract(llm_contract: Any) -> Any:
-    return type(llm_contract)("sandbox-envd.openapi.yaml")
+def envd_contract() -> Contract:
+    return openapi.contract("sandbox-envd")
