@@ -17,7 +17,7 @@ __all__ = ["FRAMES_PER_SECOND", "film", "frame_size", "truly", "video"]
 FRAMES_PER_SECOND = 8
 
 _PIXELS = 160 * 90  # of a frame, whatever its shape
-_NARROWEST, _WIDEST = 9 / 32, 32 / 9
+_NARROWEST, _WIDEST = 1 / 4, 4
 _VIEWS = 120  # that differ: what a clip costs to make does not grow beyond those
 _COLORS = 64  # of a GIF
 _BLOCK = 16

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import re
 import struct
+import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from novita_async.simulator.clip import FRAMES_PER_SECOND, film, frame_size
+from novita_async.simulator import clip
+from novita_async.simulator.clip import FRAMES_PER_SECOND, film, frame_size, truly, video
 from novita_async.simulator.h264 import STEP
 
 _CONTAINERS = {"moov", "trak", "mdia", "minf", "stbl", "dinf"}
@@ -85,10 +91,16 @@ def decode(units: list[bytes], columns: int, lines: int) -> list[list[bytes]]:
         assert (bits.ue(), bits.ue(), bits.ue(), bits.u(4)) == (0, 7 if first else 5, 0, number % 16)
         assert (bits.u(3), bits.se(), bits.ue()) == (4 if first else 0, 0, 1)
         rows = [bytearray(16 * columns) for _ in range(16 * lines)]
+        skipped = 0 if first else bits.ue()
+        if skipped == columns * lines:
+            assert bits.ends()
+            pictures.append(pictures[-1])
+            continue
         for line in range(lines):
             for column in range(columns):
-                if not first:
-                    assert bits.ue() == 0
+                if not first and (line, column) != (0, 0):
+                    skipped = bits.ue()
+                assert skipped == 0
                 kind = bits.ue()
                 if kind == (25 if first else 30):
                     luma = bits.samples(384)[:256]
@@ -106,15 +118,14 @@ def decode(units: list[bytes], columns: int, lines: int) -> list[list[bytes]]:
     return pictures
 
 
-@pytest.mark.parametrize(("ratio", "seconds"), [("16:9", 3), ("9:16", 3), ("1:1", 4)])
-def test_a_clip_is_an_mp4_that_decodes_to_a_pan(ratio, seconds):
-    data = film("a boat on a lake", 3, seconds, ratio)
+def frames_of(data: bytes, ratio: str) -> list[list[bytes]]:
+    """The luma rows of every frame of a clip, after a look at everything around them."""
     found = boxes(data)
     assert list(found) == ["ftyp", "moov", "mdat"]
     table = found["moov"]["trak"]["mdia"]["minf"]["stbl"]
 
-    _, count, *sizes = struct.unpack(f">4xII{seconds * FRAMES_PER_SECOND}I", table["stsz"])
-    assert count == seconds * FRAMES_PER_SECOND
+    (count,) = struct.unpack_from(">8xI", table["stsz"])
+    sizes = struct.unpack_from(f">12x{count}I", table["stsz"])
     (offset,) = struct.unpack(">8xI", table["stco"])
     assert data[offset - 4 : offset] == b"mdat"
     samples = []
@@ -130,11 +141,74 @@ def test_a_clip_is_an_mp4_that_decodes_to_a_pan(ratio, seconds):
     columns, lines, width, height = size_of(configuration[16 : 16 + length])
     assert (width, height) == frame_size(ratio)
     assert configuration[9:12] == configuration[17:20]  # profile, constraints, level
+    return decode(samples, columns, lines)
 
-    pictures = decode(samples, columns, lines)
+
+@pytest.mark.parametrize(("ratio", "seconds"), [("16:9", 3), ("9:16", 3), ("1:1", 4), ("9:21", 1), ("1280*720", 1)])
+def test_a_clip_is_an_mp4_that_decodes_to_a_pan(ratio, seconds):
+    pictures = frames_of(film("a boat on a lake", 3, seconds, ratio), ratio)
+    assert len(pictures) == seconds * FRAMES_PER_SECOND
     for before, after in pairwise(pictures):
         assert [row[STEP:] for row in before] == [row[:-STEP] for row in after]
         assert before != after
+
+
+def test_a_long_clip_pans_more_slowly(monkeypatch):
+    monkeypatch.setattr(clip, "_VIEWS", 5)
+    pictures = frames_of(film("a boat on a lake", 3, 2, "16:9"), "16:9")
+    assert len(pictures) == 16
+    views = [0]
+    for before, after in pairwise(pictures):
+        if before != after:
+            assert [row[STEP:] for row in before] == [row[:-STEP] for row in after]
+        views.append(views[-1] + (before != after))
+    assert views == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+
+
+def test_a_clip_of_minutes_is_hardly_larger_than_one_of_seconds():
+    assert len(film("x", 1, 150, "16:9")) < 1.2 * len(film("x", 1, 15, "16:9"))
+
+
+def test_a_clip_has_the_shape_that_was_asked_for():
+    contract = (Path(__file__).parents[2] / "contract" / "video.openapi.yaml").read_text("utf-8")
+    shapes = set(re.findall(r"'(\d+:\d+)'", contract)) | set(re.findall(r"\b\d+[*x]\d+\b", contract))
+    assert {"21:9", "9:21", "3:4", "1280*720", "1632*1248"} <= shapes
+    for shape in shapes:
+        width, height = frame_size(shape)
+        across, down = map(int, re.split("[:*x]", shape))
+        assert width / height == pytest.approx(across / down, rel=0.03), shape
+        assert (width % 2, height % 2) == (0, 0)
+        assert 13_500 < width * height < 15_500
+
+
+def test_a_shape_that_is_none_is_wide():
+    for shape in ("adaptive", "", "0:9", "16:", "-1*5"):
+        assert frame_size(shape) == (160, 90)
+    assert frame_size("1920X1080") == (160, 90)
+    for shape in ("99999:1", "1:99999"):
+        assert min(frame_size(shape)) >= 48
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(2, 16), (0.5, 4), (150, 120)])
+def test_a_gif_moves_as_long_as_it_should(seconds, frames):
+    data, kind = video("a boat", 1, seconds, "3:4", "gif")
+    assert kind == "gif"
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.size, image.n_frames, image.info["loop"]) == ("GIF", frame_size("3:4"), frames, 0)
+        shown, length = set(), 0
+        for number in range(image.n_frames):
+            image.seek(number)
+            length += image.info["duration"]
+            shown.add(image.convert("RGB").tobytes())
+    assert length == 1000 * seconds
+    assert len(shown) == frames
+
+
+def test_without_pillow_a_gif_is_an_mp4_and_says_so(monkeypatch):
+    assert (truly("gif"), truly("mp4"), truly("anything")) == ("gif", "mp4", "mp4")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert truly("gif") == "mp4"
+    assert video("x", 1, 1, "1:1", "gif") == (film("x", 1, 1, "1:1"), "mp4")
 
 
 def test_the_length_is_told_in_every_place():
