@@ -53,7 +53,9 @@ class Auth:
     KEY = "key"
     """`X-API-KEY`: the sandbox control plane."""
     NONE = "none"
-    """Nothing of ours: envd, whose token stands in the call's own headers, and links to other hosts."""
+    """No credentials of ours: envd, whose token stands in the call's own headers."""
+    LINK = "link"
+    """Nothing of ours at all, the headers that the caller gave the client included: links to other hosts."""
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -214,7 +216,7 @@ class Runtime:
             # Nothing of what comes is worth packing: streams must not wait for a block, files are packed already.
             "accept-encoding": "identity",
             "user-agent": f"novita-async/{__version__}",
-            **self._own_headers,
+            **(self._own_headers if auth != Auth.LINK else {}),
         }
         if auth == Auth.BEARER:
             headers["authorization"] = f"Bearer {self.settings.require_key()}"

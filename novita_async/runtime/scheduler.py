@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from .call import Runtime
     from .clock import TimerHandle
 
-__all__ = ["Cadence", "Progress", "Scheduler", "Watch", "default_cadence"]
+__all__ = ["Cadence", "Progress", "Scheduler", "Watch", "default_cadence", "passing"]
 
 _TOLERATED = 5  # consecutive reads that may fail before the wait does
+_YOUNG = 60.0  # seconds for which the platform may not have told itself of a submit
+_LONGEST = 60.0  # seconds between two reads where a webhook is expected
 
 
 class Progress(msgspec.Struct, frozen=True, gc=False):
@@ -33,12 +35,14 @@ class Progress(msgspec.Struct, frozen=True, gc=False):
         eta: seconds that the platform says are left; 0 when it says nothing.
         percent: 0 to 100; 0 when the platform says nothing.
         polls: reads so far.
+        webhook: a webhook is expected to tell of the end, so that reads are only the net under it.
     """
 
     age: float
     eta: float = 0.0
     percent: float = 0.0
     polls: int = 0
+    webhook: bool = False
 
 
 #: Seconds until the next read.
@@ -48,21 +52,37 @@ Cadence: TypeAlias = Callable[[Progress], float]
 def default_cadence(progress: Progress) -> float:
     """Every half second at first, then in steps that grow with the age, so that a wait of a minute is a dozen reads.
 
-    Where the platform tells how much is left, the next read lands a little before that.
+    Where the platform tells how much is left, the next read lands a little before that. Where a webhook is expected
+    the steps are five times as long, and no longer than a minute. What was submitted a while ago and never read, by a
+    process that is gone as a rule, is read at once: it may be over.
     """
+    jitter = random.uniform(0.95, 1.05)
+    if not progress.polls and progress.age >= 1:
+        return 0.5 * jitter
     step = max(0.5, 0.6 * progress.age)
     left = progress.eta
     if not left and 5 <= progress.percent < 100:
         left = progress.age * (100 - progress.percent) / progress.percent
     if left:
         step = max(0.5, 0.7 * left)
-    return min(step, 20.0) * random.uniform(0.95, 1.05)
+    step = min(step, 20.0) * jitter
+    return min(5 * step, _LONGEST) if progress.webhook else step
+
+
+def passing(error: Exception) -> bool:
+    """Whether a read that failed so may succeed the next time."""
+    if isinstance(error, APIError) and error.status in (408, 409):
+        return True
+    return isinstance(error, TransportError | RateLimited | ServerError | TimeoutError)
 
 
 class Watch:
     """One thing that is waited for. `read` asks the platform once and says whether it is over."""
 
-    __slots__ = ("cadence", "due", "failures", "notify", "polls", "progress", "read", "since", "watched")
+    __slots__ = (
+        *("again", "cadence", "due", "failures", "heard", "notify", "polls", "progress", "read", "reader", "since"),
+        *("watched", "webhook"),
+    )
 
     def __init__(
         self,
@@ -72,16 +92,21 @@ class Watch:
         progress: Callable[[], tuple[float, float]],
         cadence: Cadence,
         since: float,
+        webhook: bool = False,
     ) -> None:
         self.read = read
         self.notify = notify
         self.progress = progress
         self.cadence = cadence
         self.since = since
+        self.webhook = webhook
         self.polls = 0
         self.failures = 0
         self.due = 0.0
         self.watched = False
+        self.reader: asyncio.Task[None] | None = None  # the read that is in flight
+        self.heard: float | None = None  # when there was news of it
+        self.again = False  # there was while it was read, which may have been answered before
 
 
 class Scheduler:
@@ -116,22 +141,35 @@ class Scheduler:
     def remove(self, watch: Watch) -> None:
         """Stop waiting for something, also for a read of it that is in flight."""
         if watch.watched:
-            watch.watched = False
+            watch.watched = watch.again = False
             self.waiting -= 1
-            for task, read in self._reading.items():
-                if read is watch and task is not asyncio.current_task():
-                    task.cancel()
+            if watch.reader is not None and watch.reader is not asyncio.current_task():
+                watch.reader.cancel()
+                watch.reader = None
 
     def hurry(self, watch: Watch) -> None:
-        """Read now: somebody heard that there is news."""
-        if watch.watched:
-            self._push(watch, self._clock.monotonic())
+        """Read now: somebody heard that there is news. Hearing it often costs one read, or one after that in flight."""
+        if not watch.watched:
+            return
+        now = watch.heard = self._clock.monotonic()
+        if watch.reader is not None:
+            watch.again = True
+        elif watch.due > now:
+            self._push(watch, now)
 
     def _schedule(self, watch: Watch) -> None:
         now = self._clock.monotonic()
+        if watch.again:
+            watch.again = False
+            self._push(watch, now)
+            return
         eta, percent = watch.progress()
-        progress = Progress(max(0.0, now - watch.since), eta, percent, watch.polls)
-        self._push(watch, now + max(0.0, watch.cadence(progress)))
+        expected = watch.webhook and watch.heard is None
+        progress = Progress(max(0.0, now - watch.since), eta, percent, watch.polls, expected)
+        delay = max(0.0, watch.cadence(progress))
+        if watch.heard is not None:  # the news may be ahead of what the platform answers, but not for long
+            delay = min(delay, max(0.5, now - watch.heard))
+        self._push(watch, now + delay)
 
     def _push(self, watch: Watch, due: float) -> None:
         self._number += 1
@@ -160,10 +198,13 @@ class Scheduler:
             self._next_start = max(self._next_start, now - 1.0) + 1.0 / limits.poll_rate
             task = asyncio.get_running_loop().create_task(self._read(watch), name="novita-poll")
             self._reading[task] = watch
+            watch.reader = task
             task.add_done_callback(self._read_done)
 
     def _read_done(self, task: asyncio.Task[None]) -> None:
-        del self._reading[task]
+        watch = self._reading.pop(task)
+        if watch.reader is task:
+            watch.reader = None
         if not self._closed:
             self._pump()
 
@@ -181,22 +222,20 @@ class Scheduler:
         except Exception as failure:
             # A bug in a reader must reach whoever waits, not end as a task that nobody looks at.
             over, error = True, failure
-        if not watch.watched:
-            return
+        if watch.reader is not asyncio.current_task():
+            return  # it is no longer waited for, or waited for anew
         if over:
             self.remove(watch)
         watch.notify(error)
-        if watch.watched:
-            self._schedule(watch)
+        if watch.reader is asyncio.current_task():
+            watch.reader = None
+            if watch.watched:
+                self._schedule(watch)
 
-    @staticmethod
-    def _tolerates(watch: Watch, error: NovitaError) -> bool:
+    def _tolerates(self, watch: Watch, error: NovitaError) -> bool:
         if isinstance(error, NotFound):
-            return watch.polls == 1  # just submitted: the platform may not have told itself yet
-        passing = isinstance(error, TransportError | RateLimited | ServerError | TimeoutError)
-        return (passing or (isinstance(error, APIError) and error.status in (408, 409))) and (
-            watch.failures <= _TOLERATED
-        )
+            return watch.polls == 1 and self._clock.monotonic() - watch.since < _YOUNG
+        return passing(error) and watch.failures <= _TOLERATED
 
     async def aclose(self) -> None:
         """Stop every read and tell everyone who waits. Safe to call twice."""

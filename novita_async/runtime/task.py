@@ -2,6 +2,7 @@
 
 A task ends in one of three ways: its status is a known success, its status is a known failure, or the wait for it ends.
 An unknown status is none of these: it is kept, shown, and waited through until the deadline, which always exists.
+A task that the platform no longer knows has ended too when its submit was more than 30 days ago: as `TaskExpired`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from ..errors import NotFound, NovitaError, TaskFailed, TaskStateUnknown, TaskTimeout, ValidationError
+from ..errors import NotFound, NovitaError, TaskExpired, TaskFailed, TaskStateUnknown, TaskTimeout, ValidationError
 from .arguments import check_timeout
 from .clock import uninterrupted
 from .scheduler import Watch
@@ -28,6 +29,7 @@ __all__ = ["Read", "Reading", "Task", "Update"]
 T = TypeVar("T")
 
 _ABANDON_LIMIT = 5.0
+_KEPT_DAYS = 30  # that the platform keeps a result (contract/image.md 3)
 
 
 class Reading(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -60,12 +62,14 @@ class Update(msgspec.Struct, frozen=True, gc=False):
         progress: 0 to 100; 0 when it says nothing.
         eta: seconds left; 0 when it says nothing.
         age: seconds since the submit.
+        task_id: whose status it is.
     """
 
     status: str
     progress: float
     eta: float
     age: float
+    task_id: str
 
 
 Read: TypeAlias = Callable[[str], Awaitable[Reading[T]]]
@@ -82,6 +86,9 @@ class Task(Generic[T]):
         progress: 0 to 100; 0 when it says nothing.
         eta: seconds left as the platform sees it; 0 when it says nothing.
         polls: how often the status was read.
+        key: of its entry in the journal; "" where there is none, or another handle has it.
+        webhook: whether an event will tell of its end; "test" where the event is all there will be.
+        told: what such an event said, for a task that the platform does not know because it was a test.
 
     Example:
         task = await novita.images.submit("txt2img", model_name="sd_xl_base_1.0.safetensors", prompt="a lighthouse")
@@ -90,17 +97,33 @@ class Task(Generic[T]):
         result = await task.wait()
     """
 
-    __slots__ = ("_key", "_listeners", "_reading", "_since", "_tasks", "_watch", "cancel_with", "id", "kind", "read")
+    __slots__ = (
+        *("_gone", "_listeners", "_reading", "_request", "_since", "_tasks", "_watch", "cancel_with", "id", "key"),
+        *("kind", "read", "told", "webhook"),
+    )
 
     def __init__(
-        self, tasks: TaskSet, id_: str, kind: str, read: Read[T], *, key: str = "", cancel: Cancel | None = None
+        self,
+        tasks: TaskSet,
+        id_: str,
+        kind: str,
+        read: Read[T],
+        *,
+        key: str = "",
+        cancel: Cancel | None = None,
+        webhook: bool | Literal["test"] = False,
+        request: bytes | None = None,
     ) -> None:
         self.id = id_
         self.kind = kind
         self.read = read
         self.cancel_with = cancel
+        self.key = key
+        self.webhook: bool | Literal["test"] = webhook
+        self.told: Reading[T] | None = None
         self._tasks = tasks
-        self._key = key
+        self._request = request
+        self._gone: NotFound | None = None
         self._since = tasks.runtime.clock.monotonic()
         self._reading: Reading[T] | None = None
         self._watch: Watch | None = None
@@ -127,28 +150,51 @@ class Task(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether a final status was read, success or failure."""
-        return self._reading is not None and self._reading.outcome in ("done", "failed")
+        """Whether a final status was read, success or failure, or the platform has dropped the task."""
+        return self._gone is not None or (self._reading is not None and self._reading.outcome in ("done", "failed"))
+
+    @property
+    def request(self) -> dict[str, Any] | None:
+        """What was submitted, as `{"url": ..., "body": ...}`, of a task that `resume` found; None for any other."""
+        return msgspec.json.decode(self._request) if self._request is not None else None
 
     async def refresh(self) -> Update:
         """Read the status once, now.
 
         Raises:
-            NotFound: the platform does not know the task (results are dropped 30 days after the end).
+            NotFound: the platform does not know the task.
+            TaskExpired: nor can it: the submit was more than 30 days ago.
         """
         await self._read()
-        return self._update()
+        if self._gone is not None:
+            raise self._expired() from self._gone
+        return self.update()
 
-    async def wait(self, *, timeout: float | None = None, on_abandon: Literal["leave", "cancel"] = "leave") -> T:
+    async def wait(
+        self,
+        *,
+        timeout: float | None = None,
+        on_abandon: Literal["leave", "cancel"] = "leave",
+        on_update: Callable[[Update], None] | None = None,
+        settle: bool = True,
+    ) -> T:
         """Wait until the task has ended and return its result.
 
         Args:
             timeout: seconds, from this call on; None for an hour. The task goes on when the wait ends.
             on_abandon: what happens to the task when this wait is cancelled: "leave" it running, or "cancel" it at the
                 platform, once and within 5 seconds, where the product can.
+            on_update: called after every read. What it raises goes to the loop's exception handler.
+            settle: forget the task in the journal when its result is returned. With False that is for you to do, after
+                you have done with the result what should be done once:
+
+                    result = await task.wait(settle=False)
+                    await result.save("pictures")  # twice is once: the names come from the task's id
+                    await task.settle()
 
         Raises:
             TaskFailed: the platform says so; `.reason`.
+            TaskExpired: the platform has dropped it, 30 days after its end.
             TaskTimeout: not finished in time; `.handle` is this task, to be waited for again.
             TaskStateUnknown: not finished in time, and the last status is one that nobody knows.
             ValidationError: an argument cannot be one, or the product cannot cancel.
@@ -166,7 +212,8 @@ class Task(Generic[T]):
                 if not future.done() and (error is not None or self.done):
                     future.set_exception(error) if error is not None else future.set_result(None)
 
-            self._listen(heard)
+            stops = [self.report_to(on_update)] if on_update is not None else []
+            stops.append(self.listen(heard))
             scope = self._tasks.runtime.clock.timeout(limit)
             try:
                 async with scope:
@@ -177,30 +224,40 @@ class Task(Generic[T]):
                 if not self.done:  # it may have ended in this very turn
                     raise self.overdue(limit) from None
             except NotFound:
-                await self._tasks.settle(self, self._key)  # its result is gone: nothing is left to resume
+                if settle:  # its result is gone: nothing is left to resume
+                    await self.settle()
                 raise
             except asyncio.CancelledError:
                 if on_abandon == "cancel":
                     await self._abandon()
                 raise
             finally:
-                self._unlisten(heard)
-        return await self.result()
+                for stop in stops:
+                    stop()
+        return await self.result(settle=settle)
 
-    async def result(self) -> T:
-        """The result of a task that has ended; it is settled in the journal now.
+    async def result(self, *, settle: bool = True) -> T:
+        """The result of a task that has ended.
+
+        Args:
+            settle: as in `wait`.
 
         Raises:
             TaskFailed: the platform says so.
+            TaskExpired: the platform has dropped it.
             TaskTimeout: it has not ended yet.
         """
-        reading = self._reading
-        if reading is None or not self.done:
-            raise TaskTimeout("not finished yet", task_id=self.id, handle=self)
-        await self._tasks.settle(self, self._key)
-        if reading.outcome == "failed":
-            raise TaskFailed(reading.reason, task_id=self.id, task_type=reading.task_type, handle=self)
-        return cast("T", reading.result)  # a reading that is done has its result, and None may be one
+        if settle and self.done:
+            await self.settle()
+        return self.outcome()
+
+    async def settle(self) -> None:
+        """Forget the task in the journal: its end was delivered, and `resume` need not give it again.
+
+        Raises:
+            ConfigError: the journal cannot be written.
+        """
+        await self._tasks.settle([self])
 
     async def cancel(self) -> None:
         """Cancel the task at the platform.
@@ -227,7 +284,7 @@ class Task(Generic[T]):
             news.append(error)
             ring.set()
 
-        self._listen(heard)
+        stop = self.listen(heard)
         try:
             over = self.done
             while not over:
@@ -242,14 +299,56 @@ class Task(Generic[T]):
                     if error is not None:
                         raise error
                 over = self.done  # before the caller takes its time: what is read meanwhile is an update too
-                yield self._update()
+                yield self.update()
         finally:
-            self._unlisten(heard)
+            stop()
 
-    def on_update(self, callback: Callable[[Exception | None], None]) -> Callable[[], None]:
+    # ------------------------------------------------------------------------- for those who wait for many
+
+    def listen(self, listener: Callable[[Exception | None], None]) -> Callable[[], None]:
         """Call a function after every read, with the error that ended the wait or None; returns what stops that."""
-        self._listen(callback)
-        return lambda: self._unlisten(callback)
+        tasks = self._tasks
+        tasks.runtime.enter()
+        if self._watch is None:
+            self._watch = Watch(
+                self._read,
+                self._notify,
+                progress=self._progress,
+                cadence=tasks.cadence,
+                since=self._since,
+                webhook=bool(self.webhook),
+            )
+        self._listeners.append(listener)
+        if not self.done:
+            tasks.scheduler.add(self._watch)
+            if len(self._listeners) == 1:
+                tasks.hearing.begin(self)
+        return lambda: self._unlisten(listener)
+
+    def report_to(self, on_update: Callable[[Update], None]) -> Callable[[], None]:
+        """Give a function an update after every read that succeeds; returns what stops that."""
+        return self.listen(lambda error: on_update(self.update()) if error is None else None)
+
+    def update(self) -> Update:
+        """What the last read said."""
+        age = self._tasks.runtime.clock.monotonic() - self._since
+        return Update(self.status, self.progress, self.eta, age, self.id)
+
+    def outcome(self) -> T:
+        """The result of a task that has ended, or its error. The journal is not touched."""
+        if self._gone is not None:
+            raise self._expired() from self._gone
+        reading = self._reading
+        if reading is None or not self.done:
+            raise TaskTimeout("not finished yet", task_id=self.id, handle=self)
+        if reading.outcome == "failed":
+            raise TaskFailed(reading.reason, task_id=self.id, task_type=reading.task_type, handle=self)
+        return cast("T", reading.result)  # a reading that is done has its result, and None may be one
+
+    def hurry(self) -> None:
+        """Read the status now, if anybody waits: there is news of it."""
+        if self._watch is not None:
+            self._tasks.scheduler.hurry(self._watch)
 
     def overdue(self, limit: float) -> TaskTimeout | TaskStateUnknown:
         """The error of a wait that ended before the task did."""
@@ -264,28 +363,28 @@ class Task(Generic[T]):
 
     # -------------------------------------------------------------------------------------------------
 
-    def _update(self) -> Update:
-        return Update(self.status, self.progress, self.eta, self._tasks.runtime.clock.monotonic() - self._since)
-
     async def _read(self) -> bool:
-        self._reading = await self.read(self.id)
+        try:
+            self._reading = await self.read(self.id)
+        except NotFound as error:
+            if self.webhook == "test":  # nothing was started: what the event says is all there is
+                self._reading = self.told or self._reading
+            elif self._tasks.runtime.clock.monotonic() - self._since > _KEPT_DAYS * 86400:
+                self._gone = error
+            else:
+                raise
         return self.done
 
-    def _listen(self, listener: Callable[[Exception | None], None]) -> None:
-        self._tasks.runtime.enter()
-        if self._watch is None:
-            self._watch = Watch(
-                self._read, self._notify, progress=self._progress, cadence=self._tasks.cadence, since=self._since
-            )
-        self._listeners.append(listener)
-        if not self.done:
-            self._tasks.scheduler.add(self._watch)
+    def _expired(self) -> TaskExpired:
+        text = f"submitted more than {_KEPT_DAYS} days ago, and the platform no longer has it"
+        return TaskExpired(text, task_id=self.id, handle=self)
 
     def _unlisten(self, listener: Callable[[Exception | None], None]) -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
         if not self._listeners and self._watch is not None:
             self._tasks.scheduler.remove(self._watch)
+            self._tasks.hearing.end(self)
 
     def _progress(self) -> tuple[float, float]:
         return self.eta, self.progress

@@ -124,9 +124,9 @@ async def test_reads_never_stand_further_apart_than_the_longest_step(clock, sche
 def test_the_next_read_lands_before_the_end_that_the_platform_foretells():
     random.seed(1)
     for age, left in ((1, 10), (5, 20), (100, 5)):
-        assert 0.5 * left <= default_cadence(Progress(age=age, eta=left)) < left
+        assert 0.5 * left <= default_cadence(Progress(age=age, eta=left, polls=3)) < left
         percent = 100 * age / (age + left)
-        assert 0.5 * left <= default_cadence(Progress(age=age, percent=percent)) < left or percent < 5
+        assert 0.5 * left <= default_cadence(Progress(age=age, percent=percent, polls=3)) < left or percent < 5
 
 
 async def test_the_cadence_is_the_callers_to_replace(clock, schedule):
@@ -343,7 +343,7 @@ async def test_what_was_removed_can_be_waited_for_again(clock, schedule):
 
 async def test_closing_tells_all_who_wait_also_those_that_are_just_being_read(clock, schedule):
     scheduler = schedule(polls=1)
-    reading, queued = Job(clock, takes=30), Job(clock)
+    reading, queued = Job(clock, takes=30, cadence=lambda _: 0.5), Job(clock, cadence=lambda _: 0.5)
     scheduler.add(reading.watch)
     scheduler.add(queued.watch)
     await clock.sleep(1)

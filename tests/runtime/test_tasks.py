@@ -96,7 +96,7 @@ async def test_refresh_reads_once_and_shows_progress(novita, clock):
     job = Job(novita, clock, 100)
     await clock.sleep(25)
     update = await job.task.refresh()
-    assert update == Update("RUNNING", 25, 75, 25)
+    assert update == Update("RUNNING", 25, 75, 25, "job-1")
     assert (job.task.status, job.task.progress, job.task.eta, job.task.done) == ("RUNNING", 25, 75, False)
     assert job.reads == 1
 
@@ -232,7 +232,7 @@ async def test_callbacks_hear_of_every_read_and_may_fail_without_harm(novita, cl
     def broken(error):
         raise ZeroDivisionError("in a callback")
 
-    stops = [job.task.on_update(broken), job.task.on_update(heard.append)]
+    stops = [job.task.listen(broken), job.task.listen(heard.append)]
     assert await job.task.wait() == "the result of job-1"
     for stop in stops:
         stop()
