@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from ..errors import ValidationError
 from ..runtime.clock import uninterrupted
+from ..runtime.forms import Form
 from ..runtime.retry import Replay
 from ..wire.json import Object, encode, remember
 from .downloads import FileContent, save
 from .endpoint import Endpoint, as_raw, raw_twin
-from .uploads import Form, Source
+from .uploads import Source
 
 if TYPE_CHECKING:
     import os
@@ -147,7 +148,7 @@ class Files(Endpoint):
             if purpose == "batch" and source.size > _MAX_BATCH_BYTES:
                 raise ValidationError(f"file: {source.name!r} has {source.size} bytes, and 100 MB are the most")
             fields = {"purpose": purpose, **{name: _text(value) for name, value in (extra_body or {}).items()}}
-            form = Form(clock, source, fields)
+            form = Form(clock, fields.items(), [("file", source)])
             call = self._call(
                 "POST",
                 "/files",

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import stat
 import threading
-from functools import partial
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
+from typing import IO, Any, TypeAlias, TypeGuard, cast
 
 from ..errors import ValidationError
-from ..runtime.bodies import Repeatable
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+__all__ = ["FileParam", "Source"]
 
-    from ..runtime.clock import Clock
-
-__all__ = ["FileParam", "Form", "Source"]
-
-_READ_SIZE = 1 << 20  # bytes for one visit to a worker thread
 _KIND = "application/jsonl"
 
 _Content: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes]"
@@ -116,47 +107,5 @@ class Source:
             self._file = None
 
 
-class Form(Repeatable):
-    """A form of some fields and one file, sent as it is read. An async iterable of chunks.
-
-    Attributes:
-        headers: content type, and the length, which is known before the first byte.
-    """
-
-    def __init__(self, clock: Clock, source: Source, fields: Mapping[str, str]) -> None:
-        boundary = secrets.token_hex(16)
-        texts = "".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
-            for name, value in fields.items()
-        )
-        self._head = (
-            f'{texts}--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{_quoted(source.name)}"\r\n'
-            f"Content-Type: {_quoted(source.kind)}\r\n\r\n"
-        ).encode()
-        self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self._clock = clock
-        self._source = source
-        self.headers = {
-            "content-type": f"multipart/form-data; boundary={boundary}",
-            "content-length": str(len(self._head) + source.size + len(self._tail)),
-        }
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._head
-        place, size = 0, self._source.size
-        while place < size:
-            chunk = await self._clock.to_thread(partial(self._source.read, place, min(_READ_SIZE, size - place)))
-            if not chunk:
-                raise ValidationError(f"file: {self._source.name!r} became shorter while it was uploaded")
-            place += len(chunk)
-            yield chunk
-        yield self._tail
-
-
 def _is_path(content: Any) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(content, (str, os.PathLike))
-
-
-def _quoted(text: str) -> str:
-    """A name inside a header, as browsers write it."""
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

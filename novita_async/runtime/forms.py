@@ -1,4 +1,4 @@
-"""Forms with files in them, sent as they are read: off the loop, in pieces, their length known before the first byte."""
+"""Forms with files in them, read off the loop and sent piece by piece; their length is known before the first byte."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ class Form(Repeatable):
         headers: content type, and the length.
     """
 
-    def __init__(
-        self, clock: Clock, fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, FormFile]]
-    ) -> None:
+    def __init__(self, clock: Clock, fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, FormFile]]) -> None:
         boundary = secrets.token_hex(16)
         texts = "".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
