@@ -28,7 +28,7 @@ _BLOCK_CODE, _SHORT_BLOCK_CODE = 12, 7  # 4096 samples; a number of them that th
 _VERBATIM = b"\x02"
 
 _PACKET = OPUS_RATE // 50  # samples of 20 ms
-_PACKETS_A_PAGE = 50
+_PACKETS_A_PAGE = 10
 _PRE_SKIP = 312
 _SILENCE = b"\xff\xfe"  # what a CELT frame of 20 ms without a sound is coded as
 _BACKWARDS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -177,12 +177,12 @@ def ogg_bounds(data: bytes) -> Iterator[int]:
 def _packet(channels: int, size: int) -> bytes:
     """A packet of one silent frame, padded to a size (RFC 6716, 3.2.5)."""
     kind = 31 << 3 | (channels == 2) << 2 | 3  # CELT, full band, 20 ms; frames and padding are counted
-    padding = size - 4 - len(_SILENCE)
-    if padding < 0:
+    fill = size - 3 - len(_SILENCE)
+    if fill < 0:
         return bytes((kind & ~3,)) + _SILENCE
-    # 255 stands for 254 bytes and another count.
-    counts = b"\xff" * (padding // 255) + bytes((padding % 255,))
-    return bytes((kind, 0x41)) + counts + _SILENCE + bytes(padding + 1 - len(counts))
+    # How much padding there is, to which the counts themselves do not belong: 255 is 254 bytes and another count.
+    counts = b"\xff" * (fill // 255) + bytes((fill % 255,))
+    return bytes((kind, 0x41)) + counts + _SILENCE + bytes(fill - fill // 255)
 
 
 def _page(packets: list[bytes], position: int, number: int, flags: int) -> bytes:

@@ -82,10 +82,11 @@ def edited(
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(source)) as opened:
-            whole = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError):  # as Pillow says that a file is broken
+        with Image.open(io.BytesIO(source), formats=[size[0].upper()]) as opened:
+            clear = opened.convert("RGBA")
+    except Exception:  # Pillow has many ways to say that a file is broken
         return picture(prompt, seed, width, height, kind, alpha=alpha)
+    whole = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     made = whole.resize((width, height), Image.Resampling.BICUBIC)
     cut = _foreground(made) if alpha else None
     if prompt:

@@ -15,13 +15,13 @@ from . import containers, mp3
 from .tones import Note, pcm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 __all__ = ["Sound", "music", "slices", "speech", "speech_seconds"]
 
 _CHARACTERS_A_SECOND = 14
 _WIDE_AS = 3  # a character of Chinese is a syllable: it takes as long as three letters
-_SHORTEST_SECONDS = 0.3
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.3, 600.0
 _PAUSE = re.compile(r"<#(\d{1,2}(?:\.\d{1,2})?)#>")
 _TAG = re.compile(r"<\|[^|>]*\|>")  # who speaks
 _SYLLABLE = re.compile(r"\w{1,3}|\W")
@@ -49,7 +49,7 @@ class Sound(NamedTuple):
 
 
 def speech_seconds(text: str, *, speed: float = 1.0) -> float:
-    """How long a text takes to say: some 14 letters a second, and what its marks of a pause ask for."""
+    """How long a text takes to say: 14 letters a second, and what its marks of a pause ask for; 10 minutes at most."""
     return sum(note.seconds for note in _spoken(text, Random(0), 1.0, speed))
 
 
@@ -66,7 +66,7 @@ def speech(
     """Say a text, in tones: a syllable is a note.
 
     Args:
-        text: its length decides how long the file is. `<#x#>` is a pause of x seconds.
+        text: its length decides how long the file is, see `speech_seconds`. `<#x#>` is a pause of x seconds.
         voice: decides how high it is and how it goes up and down.
         rate: samples a second, 8000 to 48000. An MP3 file has the nearest rate that there is for one.
         channels: 1 or 2.
@@ -123,6 +123,8 @@ def slices(data: bytes, kind: str, count: int) -> list[bytes]:
     Returns:
         Pieces, none of them empty, that together are the file.
     """
+    if not data:
+        return []
     bounds = _bounds(data, kind)
     wanted = (len(data) * number // count for number in range(1, count))
     # The header of a file goes with its first frame: before it there is nothing to cut at.
@@ -154,24 +156,28 @@ def _written(notes: list[Note], rate: int, channels: int, kind: str, bitrate: in
     return Sound(samples, kind, seconds)
 
 
-def _spoken(text: str, dice: Random, pitch: float, speed: float) -> Iterable[Note]:
-    """The notes of a text, and at least a short one."""
-    left = _SHORTEST_SECONDS
+def _spoken(text: str, dice: Random, pitch: float, speed: float) -> Iterator[Note]:
+    """The notes of a text: neither too few nor too many."""
+    played = 0.0
+    for note in _syllables(text, dice, pitch, speed):
+        if played + note.seconds >= _LONGEST_SECONDS:
+            break
+        played += note.seconds
+        yield note
+    if played < _SHORTEST_SECONDS:
+        yield Note(_SHORTEST_SECONDS - played)
+
+
+def _syllables(text: str, dice: Random, pitch: float, speed: float) -> Iterator[Note]:
     # Every second piece is what stands in a mark of a pause.
     for number, piece in enumerate(_PAUSE.split(_TAG.sub("", text))):
         if number % 2:
-            left -= float(piece)
             yield Note(float(piece))
             continue
-        for syllable in _SYLLABLE.findall(piece):
-            seconds = _units(syllable) / _CHARACTERS_A_SECOND / speed
-            left -= seconds
-            if syllable[0].isalnum():
-                yield Note(seconds, pitch * dice.choice(_SCALE), _VOICE)
-            else:
-                yield Note(seconds)
-    if left > 0:
-        yield Note(left)
+        for syllable in _SYLLABLE.finditer(piece):
+            seconds = _units(syllable[0]) / _CHARACTERS_A_SECOND / speed
+            tone = pitch * dice.choice(_SCALE) if syllable[0].isalnum() else 0.0
+            yield Note(seconds, tone, _VOICE)
 
 
 def _units(text: str) -> int:
