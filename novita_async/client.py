@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .media.facade import Media
     from .media.images import Images
     from .media.videos import Videos
+    from .media.webhooks import Webhooks
     from .runtime.call import Runtime
     from .runtime.clock import Clock
     from .runtime.retry import RetryDecision
@@ -240,6 +241,13 @@ class AsyncNovita:
         from .media.facade import Media
 
         return Media(self._core(), self.tasks)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """The receiver of events: the platform tells when a task has ended."""
+        from .media.webhooks import Webhooks
+
+        return Webhooks(self._core(), self.tasks)
 
     @cached_property
     def sandboxes(self) -> Sandboxes:

@@ -33,7 +33,7 @@ MAY_KNOW = {
 }
 #: Which module may import which library.
 ONLY_IN = {
-    "aiohttp": {"transport/aiohttp", "simulator/server", "simulator/upstream"},
+    "aiohttp": {"transport/aiohttp", "simulator/server", "simulator/upstream", "media/webhook_apps"},
     "websockets": {"transport/websocket"},
     "sqlite3": {"runtime/journal"},
     "rich": {"cli/"},
