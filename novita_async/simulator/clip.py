@@ -19,6 +19,7 @@ FRAMES_PER_SECOND = 8
 _PIXELS = 160 * 90  # of a frame, whatever its shape
 _NARROWEST, _WIDEST = 1 / 4, 4
 _VIEWS = 120  # that differ: what a clip costs to make does not grow beyond those
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 1 / FRAMES_PER_SECOND, 600.0
 _COLORS = 64  # of a GIF
 _BLOCK = 16
 _MILLISECONDS = 1000
@@ -51,14 +52,14 @@ def video(prompt: str, seed: int, seconds: float, shape: str = "16:9", kind: str
     Args:
         prompt: its words choose the colours.
         seed: decides the shapes.
-        seconds: length. Beyond 15 the pan only gets slower.
+        seconds: length, 10 minutes at most. Beyond 15 seconds the pan only gets slower.
         shape: an aspect ratio or a size, see `frame_size`.
         kind: mp4 or gif.
 
     Returns:
         The file, and what it truly is.
     """
-    kind = truly(kind)
+    kind, seconds = truly(kind), min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, seconds))
     return (_gif if kind == "gif" else film)(prompt, seed, seconds, shape), kind
 
 

@@ -29,6 +29,7 @@ _VERBATIM = b"\x02"
 
 _PACKET = OPUS_RATE // 50  # samples of 20 ms
 _PACKETS_A_PAGE = 10
+_MOST_BITS = 510_000  # a second
 _PRE_SKIP = 312
 _SILENCE = b"\xff\xfe"  # what a CELT frame of 20 ms without a sound is coded as
 _BACKWARDS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -146,13 +147,14 @@ def opus(seconds: float, rate: int, channels: int, bitrate: int) -> bytes:
         seconds: its length.
         rate: of the sound that it stands for, in samples a second; only the header tells of it.
         channels: 1 or 2.
-        bitrate: bits a second, which padding fills up to.
+        bitrate: bits a second, which padding fills up to, as far as Opus goes. What is too little for a packet, or
+            below 0 and stands for "automatic", leaves out the padding.
     """
     head = struct.pack("<8sBBHIhB", b"OpusHead", 1, channels, _PRE_SKIP, rate, 0, 0)
     vendor = b"novita-async"
     tags = struct.pack("<8sI", b"OpusTags", len(vendor)) + vendor + bytes(4)
     end = _PRE_SKIP + round(seconds * OPUS_RATE)
-    packet = _packet(channels, bitrate * _PACKET // OPUS_RATE // 8)
+    packet = _packet(channels, min(bitrate, _MOST_BITS) * _PACKET // OPUS_RATE // 8)
     pages = [_page([head], 0, 0, 2), _page([tags], 0, 1, 0)]
     left, at = -(-end // _PACKET), 0
     while left:

@@ -22,6 +22,8 @@ __all__ = ["Sound", "music", "slices", "speech", "speech_seconds"]
 _CHARACTERS_A_SECOND = 14
 _WIDE_AS = 3  # a character of Chinese is a syllable: it takes as long as three letters
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.3, 600.0
+_SPEEDS = (0.25, 4.0)
+_RATES = (8000, 48000)
 _PAUSE = re.compile(r"<#(\d{1,2}(?:\.\d{1,2})?)#>")
 _TAG = re.compile(r"<\|[^|>]*\|>")  # who speaks
 _SYLLABLE = re.compile(r"\w{1,3}|\W")
@@ -68,7 +70,8 @@ def speech(
     Args:
         text: its length decides how long the file is, see `speech_seconds`. `<#x#>` is a pause of x seconds.
         voice: decides how high it is and how it goes up and down.
-        rate: samples a second, 8000 to 48000. An MP3 file has the nearest rate that there is for one.
+        rate: samples a second, 8000 to 48000; what is beyond becomes the nearest of these. An MP3 file has the nearest
+            rate that there is for one.
         channels: 1 or 2.
         kind: mp3, wav, pcm (16-bit, little-endian, headerless), flac or opus (in Ogg, and silent). Anything else
             becomes mp3.
@@ -144,6 +147,7 @@ def _bounds(data: bytes, kind: str) -> list[int] | range:
 
 def _written(notes: list[Note], rate: int, channels: int, kind: str, bitrate: int) -> Sound:
     seconds = sum(note.seconds for note in notes)
+    rate = min(_RATES[1], max(_RATES[0], rate))
     if kind == "opus":
         return Sound(containers.opus(seconds, rate, channels, bitrate), "opus", seconds)
     if kind not in ("pcm", "wav", "flac"):
@@ -169,6 +173,7 @@ def _spoken(text: str, dice: Random, pitch: float, speed: float) -> Iterator[Not
 
 
 def _syllables(text: str, dice: Random, pitch: float, speed: float) -> Iterator[Note]:
+    speed = min(_SPEEDS[1], max(_SPEEDS[0], speed))
     # Every second piece is what stands in a mark of a pause.
     for number, piece in enumerate(_PAUSE.split(_TAG.sub("", text))):
         if number % 2:

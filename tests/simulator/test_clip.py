@@ -169,6 +169,12 @@ def test_a_clip_of_minutes_is_hardly_larger_than_one_of_seconds():
     assert len(film("x", 1, 150, "16:9")) < 1.2 * len(film("x", 1, 15, "16:9"))
 
 
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_no_clip_is_shorter_than_a_frame_or_longer_than_ten_minutes(kind):
+    assert video("x", 1, 0, kind=kind) == video("x", 1, -5, kind=kind) == video("x", 1, 1 / 8, kind=kind)
+    assert video("x", 1, 1e9, kind=kind) == video("x", 1, 600, kind=kind)
+
+
 def test_a_clip_has_the_shape_that_was_asked_for():
     contract = (Path(__file__).parents[2] / "contract" / "video.openapi.yaml").read_text("utf-8")
     shapes = set(re.findall(r"'(\d+:\d+)'", contract)) | set(re.findall(r"\b\d+[*x]\d+\b", contract))

@@ -66,6 +66,15 @@ def test_nothing_goes_on_for_ever():
     assert music("x").seconds == pytest.approx(15)
 
 
+def test_what_no_file_can_have_becomes_the_nearest_that_it_can():
+    assert speech(TEXT, kind="wav", rate=1) == speech(TEXT, kind="wav", rate=8000)
+    assert speech(TEXT, kind="wav", rate=10**9) == speech(TEXT, kind="wav", rate=48000)
+    assert speech_seconds(TEXT, speed=0) == speech_seconds(TEXT, speed=0.25) == pytest.approx(len(TEXT) / 3.5)
+    for bitrate in (-1000, 0, 10**9):
+        for kind in ("mp3", "opus"):
+            assert speech(TEXT, kind=kind, bitrate=bitrate).seconds == speech(TEXT).seconds
+
+
 def test_music_lasts_as_long_as_its_lyrics():
     assert music("x", lyrics="la " * 70).seconds == pytest.approx(15 + 2 * 210 / 14)
 
