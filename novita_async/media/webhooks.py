@@ -37,6 +37,7 @@ __all__ = ["Receiver", "Webhooks"]
 _RECEIVER = "media.webhooks"
 _LABEL = b"novita-async webhooks"
 _NONCE = 16  # bytes of a token; its mark has the other 32
+_TOKEN = 64  # characters of both
 _LEAST_SECRET = 16  # characters
 _BODY_LIMIT = 2.0  # seconds for a body to come; the platform gives 5 for everything
 _NOTE_LIMIT = 2.0  # seconds for an event to be noted down
@@ -196,6 +197,8 @@ class Receiver:
         return hmac.digest(self._key, nonce, hashlib.sha256)
 
     def _knows(self, token: str) -> bool:
+        if len(token) != _TOKEN:
+            return False
         try:
             data = base64.b64decode(token, altchars=b"-_", validate=True)
         except ValueError:
