@@ -28,8 +28,17 @@ MAY_KNOW = {
     "runtime": {"wire", "transport.protocol", "transport.middleware", "errors", "config", "_version"},
     **{facade: {"runtime", "wire", "errors", "transport.protocol"} for facade in FACADES},
     "media": {"runtime", "wire", "errors", "transport.protocol", "catalog"},
-    # The clock is a source of time for everyone who waits; the mock is how the simulator is reached in process.
-    "simulator": {"wire", "transport.protocol", "transport.mock", "runtime.clock", "errors", "catalog"},
+    # The clock is a source of time for everyone who waits; the mock is how the simulator is reached in process, and the
+    # real transport how its webhooks go out.
+    "simulator": {
+        "wire",
+        "transport.protocol",
+        "transport.mock",
+        "transport.aiohttp",
+        "runtime.clock",
+        "errors",
+        "catalog",
+    },
 }
 #: Which module may import which library.
 ONLY_IN = {

@@ -17,6 +17,7 @@ from ..transport.protocol import Reply, Request, shown
 from .batches import Batches
 from .files import Files
 from .gpu import GPU
+from .hooks import Hooks
 from .keys import simulator_key
 from .limits import Limits
 from .llm import LLM
@@ -116,7 +117,10 @@ class Simulator:
         clock: what all its times come from and all its waits wait on.
         seed: decides texts, pictures and ids.
         task_seconds: how long a media task takes.
-        chunk_delay: seconds between two chunks of a chat stream.
+        retired: answer 404 for the media models whose announced end has come on the clock. Else they all answer.
+        webhooks: carries the events of media tasks to where their submits wanted them. Without one they go out over
+            real sockets, to addresses of this machine only; any other is tried for nothing.
+        chunk_delay: seconds between two chunks of a chat stream, or two slices of streamed speech.
         gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
         batch_seconds: how long a batch takes. One that takes longer than its window of 48 hours expires.
         llm_upstream: URL of an OpenAI-compatible server on this machine, such as "http://127.0.0.1:8000/v1", that
@@ -140,6 +144,8 @@ class Simulator:
         clock: Clock | None = None,
         seed: int = 0,
         task_seconds: float = 5.0,
+        retired: bool = False,
+        webhooks: Transport | None = None,
         chunk_delay: float = 0.0,
         gpu_step_seconds: float = 1.0,
         batch_seconds: float = 2.0,
@@ -162,7 +168,17 @@ class Simulator:
             chunk_delay=chunk_delay,
             upstream=llm_upstream,
         )
-        media = Media(clock=self.clock, api_key=self.api_key, seed=seed, limits=self._limits, task_seconds=task_seconds)
+        self._hooks = Hooks(clock=self.clock, seed=seed, transport=webhooks)
+        self._media = media = Media(
+            clock=self.clock,
+            api_key=self.api_key,
+            seed=seed,
+            limits=self._limits,
+            task_seconds=task_seconds,
+            hooks=self._hooks,
+            chunk_delay=chunk_delay,
+            retired=retired,
+        )
         self.outputs = media.outputs
         gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
         self._files = Files(clock=self.clock, api_key=self.api_key, seed=seed)
@@ -184,6 +200,7 @@ class Simulator:
         """End every sandbox and every silence, and remove what was uploaded. Safe to call twice; later requests are
         refused a connection."""
         self._closed.set()
+        await self._hooks.aclose()
         await self._sandboxes.aclose()
         await self._llm.aclose()
         await self._files.aclose()
@@ -256,6 +273,21 @@ class Simulator:
         """The requests that came, oldest first; the last 20,000 of them."""
         return list(self._received)
 
+    @property
+    def submits(self) -> dict[str, int]:
+        """How many submits of each media model were taken, by its id. Refused ones do not count."""
+        return dict(self._media.submits)
+
+    def webhooks(self, *, duplicates: int = 0, lose: float = 0.0, delay: float = 0.0) -> None:
+        """Let the events of the tasks that are submitted from now on come as on a bad day.
+
+        Args:
+            duplicates: how often each event comes once more.
+            lose: share of the events that never come, 0 to 1.
+            delay: seconds by which an event is late at most. Each has its own, so that they overtake each other.
+        """
+        self._hooks.behave(duplicates=duplicates, lose=lose, delay=delay)
+
     def fault(
         self,
         method: str,
@@ -312,7 +344,7 @@ class Simulator:
 
 def _keep(received: Received, chunk: bytes) -> None:
     if len(received.body) < _BODY_KEPT:
-        received.body = (received.body + chunk)[:_BODY_KEPT]
+        received.body += chunk[: _BODY_KEPT - len(received.body)]
 
 
 def _scripted(reply: Reply) -> Fault:
