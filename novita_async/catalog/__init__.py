@@ -190,7 +190,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def json_schema(self) -> dict[str, Any]:
         """The parameters as plain JSON Schema: what an agent can be given as a tool."""
-        schema = msgspec.to_builtins(self.params)
+        schema = msgspec.json.decode(msgspec.json.encode(self.params))
         return {"title": self.id, **_plain(schema), "additionalProperties": False}
 
 

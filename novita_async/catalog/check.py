@@ -1,6 +1,7 @@
 """Parameters held against what a model takes: everything that is wrong, each with the path of the parameter.
 
-Files are left alone here: whoever reads them knows their size and kind.
+Of a file only its place is looked at: whoever reads it knows its size and kind. It is a text, or any object that JSON
+does not have.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["check", "check_value", "with_defaults"]
 
 _SIZE = re.compile(r"(\d+)[*x](\d+)")
 _SHOWN = 60  # letters of a wrong value
+_OF_JSON = (str, int, float, list, tuple, Mapping, type(None))
 
 
 def check(model: Model, params: Mapping[str, Any]) -> list[str]:
@@ -44,12 +46,7 @@ def check(model: Model, params: Mapping[str, Any]) -> list[str]:
 
 def with_defaults(model: Model, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, and those that the platform wants to be sent although they have a default."""
-    missing = {
-        name: default
-        for name in model.params.required
-        if name not in params and (default := model.params.properties[name].default) is not UNSET
-    }
-    return {**params, **missing}
+    return _filled(model.params, params)
 
 
 def check_value(schema: Schema, value: Any, path: str) -> Iterator[str]:
@@ -60,7 +57,7 @@ def check_value(schema: Schema, value: Any, path: str) -> Iterator[str]:
         value: of JSON's types; a tuple is a list.
         path: such as `loras[0].strength`.
     """
-    if schema.media is not None and not isinstance(value, str):
+    if schema.media is not None and not isinstance(value, _OF_JSON):
         return
     alternatives = schema.any_of or schema.one_of
     if alternatives:
@@ -83,6 +80,20 @@ def check_value(schema: Schema, value: Any, path: str) -> Iterator[str]:
         yield from _list(schema, cast("list[Any]", value), path)
     elif isinstance(value, Mapping) and schema.properties:
         yield from _object(schema, cast("Mapping[str, Any]", value), f"{path}.")
+
+
+def _filled(schema: Schema, value: Any) -> Any:
+    if schema.items is not None and isinstance(value, (list, tuple)):
+        return [_filled(schema.items, item) for item in cast("list[Any]", value)]
+    if not schema.properties or not isinstance(value, Mapping):
+        return value
+    known = schema.properties
+    given = cast("Mapping[str, Any]", value)
+    filled = {name: _filled(known[name], each) if name in known else each for name, each in given.items()}
+    for name in schema.required:
+        if name not in filled and known[name].default is not UNSET:
+            filled[name] = known[name].default
+    return filled
 
 
 def _object(schema: Schema, value: Mapping[str, Any], prefix: str) -> Iterator[str]:
@@ -193,11 +204,14 @@ def _listed(known: tuple[Any, ...], value: Any) -> bool:
 
 
 def _expected(schema: Schema) -> str:
-    names = {"string": "a text", "integer": "a whole number", "number": "a number", "boolean": "True or False"}
+    text = "a file" if schema.media is not None else "(width, height)" if schema.size is not None else "a text"
+    names = {"string": text, "integer": "a whole number", "number": "a number", "boolean": "True or False"}
     names |= {"array": "a list", "object": "a mapping", "null": "None"}
     return " or ".join(names.get(kind, kind) for kind in _types(schema))
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"{len(cast('bytes', value))} bytes"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

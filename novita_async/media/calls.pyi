@@ -2582,7 +2582,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux1KontextDevParams],
     ) -> Task[MediaResult]:
-        """FLUX.1 Kontext dev, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.1 Kontext dev, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2595,7 +2595,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux1KontextProParams],
     ) -> Task[MediaResult]:
-        """FLUX.1 Kontext pro, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.1 Kontext pro, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2608,7 +2608,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux1KontextMaxParams],
     ) -> Task[MediaResult]:
-        """FLUX.1 Kontext max, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.1 Kontext max, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2621,7 +2621,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux2DevParams],
     ) -> Task[MediaResult]:
-        """FLUX.2 dev, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.2 dev, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2634,7 +2634,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux2FlexParams],
     ) -> Task[MediaResult]:
-        """FLUX.2 flex, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.2 flex, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2647,7 +2647,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux2FlexParams],
     ) -> Task[MediaResult]:
-        """FLUX.2 pro, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.2 pro, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2686,7 +2686,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[HunyuanImage3Params],
     ) -> Task[MediaResult]:
-        """Hunyuan Image 3 text to image. Its end was announced for 2026-07-07, in favour of Seedream 5.0 lite."""
+        """Hunyuan Image 3 text to image. Its end was announced for 2026-07-07, in favour of seedream-5.0-lite."""
     @overload
     async def submit(
         self,
@@ -2699,7 +2699,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[ZImageTurboParams],
     ) -> Task[MediaResult]:
-        """Z-Image Turbo text to image. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """Z-Image Turbo text to image. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2712,7 +2712,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[ZImageTurboLoraParams],
     ) -> Task[MediaResult]:
-        """Z-Image Turbo with custom LoRAs. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """Z-Image Turbo with custom LoRAs. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def submit(
         self,
@@ -2725,7 +2725,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[GlmImageParams],
     ) -> Task[MediaResult]:
-        """GLM Image text to image. Its end was announced for 2026-07-07, in favour of Seedream 5.0 lite."""
+        """GLM Image text to image. Its end was announced for 2026-07-07, in favour of seedream-5.0-lite."""
     @overload
     async def submit(
         self,
@@ -2855,7 +2855,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux1KontextDevParams],
     ) -> MediaResult:
-        """FLUX.1 Kontext dev, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.1 Kontext dev, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2868,7 +2868,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux1KontextProParams],
     ) -> MediaResult:
-        """FLUX.1 Kontext pro, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.1 Kontext pro, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2881,7 +2881,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux1KontextMaxParams],
     ) -> MediaResult:
-        """FLUX.1 Kontext max, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.1 Kontext max, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2894,7 +2894,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux2DevParams],
     ) -> MediaResult:
-        """FLUX.2 dev, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.2 dev, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2907,7 +2907,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux2FlexParams],
     ) -> MediaResult:
-        """FLUX.2 flex, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.2 flex, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2920,7 +2920,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[Flux2FlexParams],
     ) -> MediaResult:
-        """FLUX.2 pro, text to image and editing. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """FLUX.2 pro, text to image and editing. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2959,7 +2959,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[HunyuanImage3Params],
     ) -> MediaResult:
-        """Hunyuan Image 3 text to image. Its end was announced for 2026-07-07, in favour of Seedream 5.0 lite."""
+        """Hunyuan Image 3 text to image. Its end was announced for 2026-07-07, in favour of seedream-5.0-lite."""
     @overload
     async def run(
         self,
@@ -2972,7 +2972,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[ZImageTurboParams],
     ) -> MediaResult:
-        """Z-Image Turbo text to image. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """Z-Image Turbo text to image. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2985,7 +2985,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[ZImageTurboLoraParams],
     ) -> MediaResult:
-        """Z-Image Turbo with custom LoRAs. Its end was announced for 2026-08-19, in favour of Qwen-Image Text to Image."""
+        """Z-Image Turbo with custom LoRAs. Its end was announced for 2026-08-19, in favour of qwen-image-txt2img."""
     @overload
     async def run(
         self,
@@ -2998,7 +2998,7 @@ class ImageCalls(MediaJobs):
         timeout: float | None = None,
         **params: Unpack[GlmImageParams],
     ) -> MediaResult:
-        """GLM Image text to image. Its end was announced for 2026-07-07, in favour of Seedream 5.0 lite."""
+        """GLM Image text to image. Its end was announced for 2026-07-07, in favour of seedream-5.0-lite."""
     @overload
     async def run(
         self,
