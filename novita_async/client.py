@@ -60,6 +60,7 @@ class AsyncNovita:
         sandbox_url: NOVITA_SANDBOX_URL; one address for the inside of all sandboxes, where the platform has one each.
         domain: NOVITA_DOMAIN; the sandbox domain.
         endpoint_base_url: NOVITA_ENDPOINT_BASE_URL; the serverless job gateway.
+        assets_url: NOVITA_ASSETS_URL; where files are left for media models.
         profile: NOVITA_PROFILE; a table of `~/.config/novita-async/config.toml`.
         timeouts: limits of time; see `Timeouts`.
         limits: bounds on what is done at once; see `Limits`.
@@ -96,6 +97,7 @@ class AsyncNovita:
         sandbox_url: str | None = None,
         domain: str | None = None,
         endpoint_base_url: str | None = None,
+        assets_url: str | None = None,
         profile: str | None = None,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
@@ -119,6 +121,7 @@ class AsyncNovita:
             sandbox_url=sandbox_url,
             domain=domain,
             endpoint_base_url=endpoint_base_url,
+            assets_url=assets_url,
             profile=profile,
             timeouts=timeouts,
             limits=limits,
@@ -276,7 +279,12 @@ class AsyncNovita:
                 runtime,
                 Scheduler(runtime),
                 Journal(self._journal_path, runtime.clock) if self._journal_path is not None else None,
-                kinds={"media": self._media_reader, "batch": lambda: self.batches.reader()},
+                kinds={
+                    "media": self._media_reader,
+                    "batch": lambda: self.batches.reader(),
+                    "training-subject": lambda: self.images.training.reader("subject"),
+                    "training-style": lambda: self.images.training.reader("style"),
+                },
                 cadence=self._cadence or default_cadence,
             )
         return self._tasks

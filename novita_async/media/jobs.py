@@ -70,7 +70,7 @@ class MediaJobs:
 
     async def _submit(
         self,
-        model: str,
+        model: str | Model,
         params: Mapping[str, Any],
         *,
         validate: bool = True,
@@ -80,13 +80,13 @@ class MediaJobs:
     ) -> Task[MediaResult]:
         entry = await self._model(model)
         if entry.kind != "async":
-            raise ValidationError(f"{model} answers at once and has no task: use run()")
+            raise ValidationError(f"{entry.id} answers at once and has no task: use run()")
         call, _ = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
         return await self._tasks.submit(call, Submitted, task_id_of, kind="media", read=self._read)
 
     async def _run(
         self,
-        model: str,
+        model: str | Model,
         params: Mapping[str, Any],
         *,
         validate: bool = True,
@@ -97,12 +97,14 @@ class MediaJobs:
         entry = await self._model(model)
         if entry.kind != "async":
             if entry.stream == "events" and params.get("stream"):
-                raise ValidationError(f"{model}: run() gives a whole result; audio.speech(stream=True) gives a stream")
+                raise ValidationError(
+                    f"{entry.id}: run() gives a whole result; audio.speech(stream=True) gives a stream"
+                )
             call, _ = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
             return media_result(self._runtime, await self._runtime.request(call))
         started = self._runtime.clock.monotonic()
         task = await self._submit(
-            model, params, validate=validate, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout
+            entry, params, validate=validate, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout
         )
         if timeout is None:
             return await task.wait()
@@ -136,7 +138,9 @@ class MediaJobs:
         )
         return call, body
 
-    async def _model(self, name: str) -> Model:
+    async def _model(self, name: str | Model) -> Model:
+        if isinstance(name, Model):
+            return name
         catalog = await catalog_of(self._runtime)
         model = catalog.get(name)
         if model is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
-__all__ = ["Pages", "numbered"]
+__all__ = ["Pages", "cursored", "numbered"]
 
 T = TypeVar("T")
 
@@ -68,5 +68,25 @@ def numbered(
         if len(seen) < total:
             items, _ = await fetch(0)
             yield fresh(items)
+
+    return Pages(pages)
+
+
+def cursored(fetch: Callable[[str], Awaitable[tuple[list[T], str]]]) -> Pages[T]:
+    """Pages that name the next one. They end where none is named, at a page without items, and at a cursor that was
+    there before: going on would never end.
+
+    Args:
+        fetch: gives the items of the page at a cursor, "" for the first, and the cursor of the next page, "" for none.
+    """
+
+    async def pages() -> AsyncIterator[list[T]]:
+        cursor, seen = "", {""}
+        while True:
+            items, cursor = await fetch(cursor)
+            yield items
+            if not items or cursor in seen:
+                return
+            seen.add(cursor)
 
     return Pages(pages)

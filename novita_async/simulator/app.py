@@ -14,6 +14,7 @@ from ..errors import ConnectError, ConnectionLost
 from ..runtime.clock import Clock, SystemClock
 from ..transport.mock import MockTransport
 from ..transport.protocol import Reply, Request, shown
+from .assets import Assets
 from .batches import Batches
 from .files import Files
 from .gpu import GPU
@@ -24,6 +25,9 @@ from .llm import LLM
 from .media import Media
 from .router import Call, Router, json_reply
 from .sandbox import Sandboxes
+from .training import Training
+from .unified import Unified
+from .weights import WeightStock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -117,6 +121,7 @@ class Simulator:
         clock: what all its times come from and all its waits wait on.
         seed: decides texts, pictures and ids.
         task_seconds: how long a media task takes.
+        training_seconds: how long the training of an adapter takes, before it is deployed.
         retired: answer 404 for the media models whose announced end has come on the clock. Else they all answer.
         webhooks: carries the events of media tasks to where their submits wanted them. Without one they go out over
             real sockets, to addresses of this machine only; any other is tried for nothing.
@@ -144,6 +149,7 @@ class Simulator:
         clock: Clock | None = None,
         seed: int = 0,
         task_seconds: float = 5.0,
+        training_seconds: float = 30.0,
         retired: bool = False,
         webhooks: Transport | None = None,
         chunk_delay: float = 0.0,
@@ -180,12 +186,20 @@ class Simulator:
             retired=retired,
         )
         self.outputs = media.outputs
+        assets = Assets(clock=self.clock, api_key=self.api_key, seed=seed)
+        weights = WeightStock(clock=self.clock, api_key=self.api_key, outputs=media.outputs)
+        training = Training(
+            clock=self.clock, api_key=self.api_key, seed=seed, seconds=training_seconds, assets=assets, stock=weights
+        )
+        unified = Unified(clock=self.clock, api_key=self.api_key, media=media, limits=self._limits)
         gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
         self._files = Files(clock=self.clock, api_key=self.api_key, seed=seed)
         batches = Batches(
             clock=self.clock, api_key=self.api_key, seed=seed, files=self._files, llm=llm, seconds=batch_seconds
         )
-        for product in (llm, media, gpu, self._files, batches, self._sandboxes):
+        for product in (llm, media, assets, weights, training, unified):
+            product.routes(self._router)
+        for product in (gpu, self._files, batches, self._sandboxes):
             product.routes(self._router)
 
     async def __aenter__(self) -> Simulator:
@@ -264,6 +278,7 @@ class Simulator:
             "NOVITA_LLM_BASE_URL": f"{url}/openai/v1",
             "NOVITA_API_URL": url,
             "NOVITA_SANDBOX_URL": url,
+            "NOVITA_ASSETS_URL": url,
         }
 
     # ---------------------------------------------------------------------------------------- for tests

@@ -20,7 +20,10 @@ from novita_async.errors import APIError
 if TYPE_CHECKING:
     from running import Running
 
-NAMES = ["NOVITA_API_KEY", "NOVITA_BASE_URL", "NOVITA_LLM_BASE_URL", "NOVITA_API_URL", "NOVITA_SANDBOX_URL"]
+NAMES = [
+    *("NOVITA_API_KEY", "NOVITA_BASE_URL", "NOVITA_LLM_BASE_URL", "NOVITA_API_URL", "NOVITA_SANDBOX_URL"),
+    "NOVITA_ASSETS_URL",
+]
 
 
 async def environment(command: Running) -> dict[str, str]:

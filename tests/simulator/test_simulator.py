@@ -75,6 +75,7 @@ async def test_keys_and_environment_name_the_simulator_and_nothing_real(sim):
         "NOVITA_LLM_BASE_URL": "http://novita.simulator/openai/v1",
         "NOVITA_API_URL": "http://novita.simulator",
         "NOVITA_SANDBOX_URL": "http://novita.simulator",
+        "NOVITA_ASSETS_URL": "http://novita.simulator",
     }
 
 
