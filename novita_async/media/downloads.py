@@ -1,75 +1,146 @@
-"""Files from links: never with the key, never half-written, never blocking the loop."""
+"""Files on their way to the disk or into memory: never half-written, never blocking the loop."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Self
 
-from ..errors import APIError, ProtocolError
-from ..runtime.attempts import Attempts
-from ..runtime.call import Auth, Call
 from ..runtime.clock import uninterrupted
 from ..runtime.part_file import PartFile
-from ..runtime.streams import BytesReader, EventStream
 
 if TYPE_CHECKING:
     import pathlib
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+    from typing import TypeAlias
 
-    from ..runtime.call import Runtime
+    from ..runtime.clock import Clock
 
-__all__ = ["Downloader"]
+__all__ = ["FileStream", "MemoryStream", "Progress", "fetch", "save"]
 
-_REDIRECTS = 5
+#: Called with the bytes that are here and those of the whole file, None while nobody knows.
+Progress: TypeAlias = "Callable[[int, int | None], object]"
+
 _WRITE_SIZE = 1 << 20  # bytes gathered for one visit to a worker thread
 
 
-class Downloader:
-    """Fetches links for one client, under its limits of time and number."""
+class FileStream:
+    """An open file: an async iterator over its chunks. What `open()` of an output gives; use it with `async with`.
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    Attributes:
+        length: bytes of the whole file; None when nobody knows.
+        received: bytes so far.
+        media_type: its media type, where the store tells; else "".
+    """
 
-    async def fetch(self, url: str) -> bytes:
-        """The whole file in memory."""
-        async with await self._open(url) as stream:
-            return b"".join([chunk async for chunk in stream])
+    length: int | None = None
+    received: int = 0
+    media_type: str = ""
 
-    async def save(self, url: str, path: pathlib.Path) -> pathlib.Path:
-        """The file on disk: written beside `path` under a temporary name, synced, then renamed."""
-        clock = self._runtime.clock
-        async with await self._open(url) as stream:
-            part = PartFile(path)
-            try:
-                pending: list[bytes] = []
-                size = 0
-                async for chunk in stream:
-                    pending.append(chunk)
-                    size += len(chunk)
-                    if size >= _WRITE_SIZE:
-                        data, pending, size = b"".join(pending), [], 0
-                        await clock.to_thread(lambda data=data: part.write(data))
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
+        #: Awaited when the file has to be read from its beginning again; without it that is an error.
+        self.on_restart: Callable[[], Awaitable[None]] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if chunk := await self.read():
+            return chunk
+        raise StopAsyncIteration
+
+    async def read(self) -> bytes:
+        """The next chunk, of any size; b"" at the end."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Let go of the connection. Safe to call twice."""
+
+    async def _start(self) -> None:
+        """Get as far as knowing the length."""
+
+    def _took(self, chunk: bytes) -> bytes:
+        self.received += len(chunk)
+        if self._progress is not None:
+            self._progress(self.received, self.length)
+        return chunk
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class MemoryStream(FileStream):
+    """A file that is here already."""
+
+    def __init__(self, load: Callable[[], Awaitable[bytes]], progress: Progress | None = None) -> None:
+        super().__init__(progress)
+        self._load = load
+        self._data = b""
+
+    async def _start(self) -> None:
+        self._data = await self._load()
+        self.length = len(self._data)
+
+    async def read(self) -> bytes:
+        chunk = self._data[self.received : self.received + _WRITE_SIZE]
+        return self._took(chunk) if chunk else b""
+
+
+async def fetch(stream: FileStream) -> bytes:
+    """The rest of a file, in memory."""
+    chunks: list[bytes] = []
+
+    async def restart() -> None:
+        chunks.clear()
+
+    stream.on_restart = restart
+    while chunk := await stream.read():
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def save(stream: FileStream, path: pathlib.Path, clock: Clock, first: bytes = b"") -> pathlib.Path:
+    """A file to the disk: written beside `path` under a temporary name, synced, then renamed.
+
+    Args:
+        stream: an open file.
+        path: its name.
+        clock: whose threads write.
+        first: what was read of it before.
+    """
+    part = PartFile(path)
+    pending: list[bytes] = [first]
+    size = len(first)
+
+    async def restart() -> None:
+        nonlocal size
+        pending.clear()
+        size = 0
+        await clock.to_thread(part.restart)
+
+    stream.on_restart = restart
+    try:
+        while chunk := await stream.read():
+            pending.append(chunk)
+            size += len(chunk)
+            if size >= _WRITE_SIZE:
                 data = b"".join(pending)
-                await clock.to_thread(lambda: part.finish(data))
-            except BaseException:
-                await uninterrupted(clock.to_thread(part.discard))
-                raise
-        return path
-
-    async def _open(self, url: str) -> EventStream[bytes]:
-        for _ in range(_REDIRECTS + 1):
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise ProtocolError(f"the link is not an http address: {url[:100]!r}")
-            attempts = Attempts(self._runtime, Call(method="GET", url=url, auth=Auth.NONE, headers={"accept": "*/*"}))
-            try:
-                response = await attempts.open()
-            except APIError as error:
-                target = error.headers.get("location")
-                if not target or error.status not in (301, 302, 303, 307, 308):
-                    raise
-                url = urljoin(url, target)
-                continue
-            limits = self._runtime.settings.timeouts
-            return EventStream(
-                self._runtime, attempts, response, BytesReader, first_event=limits.first_event, idle=limits.idle
-            )
-        raise ProtocolError(f"the link leads through more than {_REDIRECTS} redirects")
+                pending.clear()
+                size = 0
+                await clock.to_thread(lambda data=data: part.write(data))
+        data = b"".join(pending)
+        await clock.to_thread(lambda: part.finish(data))
+    except BaseException:
+        await uninterrupted(clock.to_thread(part.discard))
+        raise
+    return path

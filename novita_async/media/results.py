@@ -1,24 +1,32 @@
-"""What a media model made: links that die, so take them soon (contract/image.md 3, video.md, platform.md)."""
+"""What a media model made, one result for all of them (contract/image.md 3, video.md, platform.md)."""
 
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import msgspec
 
 from ..errors import ProtocolError, ValidationError
 from ..runtime.arguments import with_query
 from ..runtime.call import Call
+from ..runtime.gather import gather
 from ..runtime.task import Reading
-from ..wire.json import Object
-from .downloads import Downloader
+from ..wire.json import Object, remember
+from ..wire.problem import embedded_error
+from . import notebook, shapes
+from .kinds import HEAD, kind_of_type, sniff, type_of_media
+from .outputs import Audio, Image, Output, Source, Video, save_output
 
 if TYPE_CHECKING:
     import os
 
     from ..runtime.call import Answer, Runtime
     from ..runtime.task import Read
+    from .downloads import FileStream, Progress
 
-__all__ = ["Audio", "Image", "MediaResult", "Output", "Video", "media_result", "task_reader"]
+__all__ = ["Audio", "Image", "MediaResult", "Output", "TaskState", "Video", "media_result", "reading_of", "task_reader"]
 
 _OUTCOMES: dict[str, Literal["running", "done", "failed"]] = {
     "TASK_STATUS_QUEUED": "running",
@@ -27,110 +35,64 @@ _OUTCOMES: dict[str, Literal["running", "done", "failed"]] = {
     "TASK_STATUS_FAILED": "failed",
 }
 _POLL_LIMIT = 30.0  # seconds for one status read
-
-
-class Output(Object):
-    """One file that was made. `url`, `type` and `ttl` are the same for pictures, videos and sound."""
-
-    prefix: ClassVar[str] = ""
-
-    def _field(self, name: str) -> Any:
-        return getattr(self, f"{self.prefix}_{name}")
-
-    @property
-    def url(self) -> str:
-        """Where the file is. The link needs no key and must not be sent one."""
-        return self._field("url")
-
-    @property
-    def type(self) -> str:
-        """Such as png, mp4, wav; "" when the platform does not say."""
-        return self._field("type") or ""
-
-    @property
-    def ttl(self) -> float | None:
-        """Seconds that the link lives, counted from when the result was made; None when no end is stated."""
-        value = str(self._field("url_ttl") or "")
-        return float(value) or None if value.isdecimal() else None
-
-    async def save(self, path: str | os.PathLike[str]) -> pathlib.Path:
-        """Stream the file to `path`. Until all of it is there and on the disk, nothing stands under that name.
-
-        Raises:
-            APIError: the link is dead (403, 404), or the store refuses.
-            StreamCut: fewer bytes came than were announced.
-            OSError: the file cannot be written.
-        """
-        return await self._downloader().save(self.url, pathlib.Path(path))
-
-    async def bytes(self) -> bytes:
-        """Fetch the file into memory. Raises what `save` raises."""
-        return await self._downloader().fetch(self.url)
-
-    def _downloader(self) -> Downloader:
-        downloader: Downloader | None = vars(self).get("_home")
-        if downloader is None:
-            raise ValidationError("this object did not come from a client, so it cannot fetch")
-        return downloader
-
-
-class NSFWVerdict(Object):
-    """`confidence`, 0 to 100, that a picture is not safe for work. `valid` tells whether it was judged at all."""
-
-    valid: bool = False
-    confidence: float = 0.0
-
-
-class Image(Output):
-    """A picture."""
-
-    prefix: ClassVar[str] = "image"
-
-    image_url: str
-    image_url_ttl: int | str | None = None
-    image_type: str | None = None
-    nsfw_detection_result: NSFWVerdict | None = None
-
-
-class Video(Output):
-    """A video."""
-
-    prefix: ClassVar[str] = "video"
-
-    video_url: str
-    video_url_ttl: int | str | None = None
-    video_type: str | None = None
-
-
-class Audio(Output):
-    """A recording."""
-
-    prefix: ClassVar[str] = "audio"
-
-    audio_url: str
-    audio_url_ttl: int | str | None = None
-    audio_type: str | None = None
+_AT_ONCE = 4  # files of one result that come at the same time
 
 
 class TaskState(Object):
-    """The `task` object of a result."""
+    """The `task` object of a result.
 
-    task_id: str
+    Attributes:
+        task_id: the platform's id.
+        status: the platform's word.
+        reason: its text, when the task has failed.
+        task_type: its name for the kind of task.
+        eta: seconds left; 0 when it says nothing.
+        progress_percent: 0 to 100; 0 when it says nothing.
+    """
+
+    task_id: str = ""
     status: str = ""
-    reason: str | None = None
-    task_type: str | None = None
-    eta: float | None = None
-    progress_percent: float | None = None
+    reason: str = ""
+    task_type: str = ""
+    eta: float = 0.0
+    progress_percent: float = 0.0
 
 
 class MediaResult(Object):
-    """What a task or a call made. Lists that do not apply are empty."""
+    """What a task or a call made. Lists that do not apply are empty.
 
+    Attributes:
+        images: pictures.
+        videos: videos.
+        audios: recordings: speech, music, the preview of a voice.
+        text: the words that were made: a prompt for a picture, a transcript, lyrics; else "".
+        voice_id: the voice that was made, as speech calls want it; else "".
+        task: the task, where there was one.
+        extra: what else the answer says, the platform's own `extra` spread among it: `extra_info` and `trace_id` of
+            speech, `song_title` and `style_tags` of lyrics, `subtitle_file`, `debug_info`.
+
+    Example:
+        result = await novita.images.run("qwen-image-txt2img", prompt="a lighthouse", size="1024*1024")
+        paths = await result.save("pictures")
+    """
+
+    images: list[Image] = msgspec.field(default_factory=list[Image])
+    videos: list[Video] = msgspec.field(default_factory=list[Video])
+    audios: list[Audio] = msgspec.field(default_factory=list[Audio])
+    text: str = ""
+    voice_id: str = ""
     task: TaskState | None = None
-    images: list[Image] | None = None
-    videos: list[Video] | None = None
-    audios: list[Audio] | None = None
-    extra: dict[str, Any] | None = None
+    extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+
+    def _repr_png_(self) -> bytes | None:
+        return notebook.png(self.images[0]) if len(self.outputs) == len(self.images) == 1 else None
+
+    def _repr_html_(self) -> str:
+        return notebook.html_of_all(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        shown = {"text/plain": repr(self), "text/html": notebook.html_of_all(self)}
+        return notebook.chosen(shown, include, exclude)
 
     @property
     def task_id(self) -> str:
@@ -140,25 +102,88 @@ class MediaResult(Object):
     @property
     def seed(self) -> int | None:
         """The seed that was used, when the platform tells."""
-        value = str((self.extra or {}).get("seed") or "")
-        return int(value) if value.lstrip("-").isdigit() else None
+        value = str(self.extra.get("seed", ""))
+        return int(value) if value.removeprefix("-").isdecimal() else None
 
     @property
     def outputs(self) -> list[Output]:
         """All files: pictures, then videos, then sound."""
-        return [*(self.images or ()), *(self.videos or ()), *(self.audios or ())]
+        return [*self.images, *self.videos, *self.audios]
 
-    async def save(self, directory: str | os.PathLike[str]) -> list[pathlib.Path]:
+    async def save(self, directory: str | os.PathLike[str], *, progress: Progress | None = None) -> list[pathlib.Path]:
         """Stream all files into a directory, made if need be, under `{task id}-{number}.{type}`.
 
-        Raises what `Output.save` raises. Files that were complete stay; nothing half-written does.
+        Four come at a time. One that fails does not stop the others: links die, so what can be had is taken first.
+
+        Args:
+            directory: where to.
+            progress: called with the bytes that are here and those of all files, None while nobody knows.
+
+        Returns:
+            The paths, in the order of `outputs`.
+
+        Raises:
+            NovitaError, OSError: what `Output.save` raises, of the first file that failed. The others are there, and
+                nothing half-written is.
         """
-        directory = pathlib.Path(directory)
-        stem = self.task_id or "output"
-        return [
-            await output.save(directory / f"{_file_name(stem)}-{number}.{_file_name(output.type or 'bin')}")
-            for number, output in enumerate(self.outputs)
-        ]
+        directory, stem = pathlib.Path(directory), _file_name(self.task_id or "output")
+        outputs = self.outputs
+        told = _Sum(progress, len(outputs)) if progress is not None else None
+
+        def place(output: Output, number: int) -> pathlib.Path:
+            return directory / f"{stem}-{number}.{_file_name(output.type or 'bin')}"
+
+        ended: list[Any] = await gather(
+            [
+                save_output(output, partial(place, output, number), progress=told and told.part(number))
+                for number, output in enumerate(outputs)
+            ],
+            limit=_AT_ONCE,
+            return_exceptions=True,
+        )
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+        return ended
+
+    def open(self) -> FileStream:
+        """Open the one file of this result. See `Output.open`.
+
+        Raises:
+            ValidationError: there is none, or there are several: open one of `outputs`.
+        """
+        return self._only().open()
+
+    async def bytes(self, *, progress: Progress | None = None) -> bytes:
+        """Fetch the one file of this result into memory. See `Output.bytes`.
+
+        Raises:
+            ValidationError: there is none, or there are several: fetch one of `outputs`.
+        """
+        return await self._only().bytes(progress=progress)
+
+    def _only(self) -> Output:
+        outputs = self.outputs
+        if len(outputs) != 1:
+            raise ValidationError(f"the result has {len(outputs)} files: take one of its outputs")
+        return outputs[0]
+
+
+class _Sum:
+    """The progress of several files as one."""
+
+    def __init__(self, progress: Progress, count: int) -> None:
+        self._progress = progress
+        self._parts: list[tuple[int, int | None]] = [(0, None)] * count
+
+    def part(self, number: int) -> Progress:
+        def told(done: int, total: int | None) -> None:
+            self._parts[number] = (done, total)
+            totals = [total for _, total in self._parts if total is not None]
+            whole = sum(totals) if len(totals) == len(self._parts) else None
+            self._progress(sum(done for done, _ in self._parts), whole)
+
+        return told
 
 
 def _file_name(text: str) -> str:
@@ -166,44 +191,112 @@ def _file_name(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)[:100]
 
 
+# ---------------------------------------------------------------------------------------------- answers
+
+
 def media_result(runtime: Runtime, answer: Answer) -> MediaResult:
-    """Decode a result and let its files fetch themselves.
+    """Read an answer of any media model, and let its files fetch themselves.
 
     Raises:
         APIError: the body is a refusal, whatever its status says.
         ProtocolError: it is neither that nor a result.
     """
-    result = runtime.decode(answer, MediaResult)
-    if result.task is None and not result.outputs:
-        refusal = runtime.embedded(answer.body, answer.headers)
-        raise refusal or ProtocolError("the answer has neither a task nor a file in it", body=answer.body)
-    for name in ("images", "videos", "audios"):
-        if getattr(result, name) is None:
-            setattr(result, name, [])
-    downloader = Downloader(runtime)
-    for output in result.outputs:
-        vars(output)["_home"] = downloader
+    media_type = answer.headers.get("content-type", "")
+    if kind := kind_of_type(media_type):
+        return _file_alone(runtime, answer, kind, media_type)
+    fields = shapes.fields_of(runtime, answer.body)
+    secret = runtime.settings.api_key or ""
+    refusal = embedded_error(fields, headers=answer.headers, body=answer.body, secret=secret)
+    if refusal is not None:
+        raise refusal
+    fields = shapes.flat(fields)
+    task = _task_of(fields.get("task"))
+    # What came of a task can be asked for again. The bare id that a call answers with at once is none.
+    again = partial(_again, runtime, task.task_id) if task is not None and task.status else None
+    files = shapes.Files(runtime, fields, again)
+    result = MediaResult(
+        images=files.images(),
+        videos=files.videos(),
+        audios=files.audios(),
+        text=shapes.text_of(fields),
+        voice_id=shapes.voice_of(fields),
+        task=task,
+        extra=shapes.rest(fields),
+    )
+    if task is None and not result.outputs and not shapes.known(fields):
+        raise ProtocolError("the answer has neither a task nor a file in it", body=answer.body)
+    remember(result, answer.body)
     return result
+
+
+def _file_alone(runtime: Runtime, answer: Answer, kind: str, media_type: str) -> MediaResult:
+    """The result of an API that answers with the file itself."""
+    data = answer.body
+    refusal = runtime.embedded(data, answer.headers) if data[:1] == b"{" else None
+    if refusal is not None:
+        raise refusal
+    if not data:
+        raise ProtocolError(f"the answer is to be {media_type} and is empty")
+    type_ = type_of_media(media_type) or sniff(data[:HEAD])
+    match kind:
+        case "image":
+            result = MediaResult(images=[Image(type=type_)])
+        case "video":
+            result = MediaResult(videos=[Video(type=type_)])
+        case _:
+            result = MediaResult(audios=[Audio(type=type_)])
+    vars(result.outputs[0])["_source"] = Source(runtime, data=data)
+    return result
+
+
+def _task_of(value: object) -> TaskState | None:
+    if not isinstance(value, dict):
+        return None
+    said = cast("dict[str, Any]", value)
+    words = {name: str(said.get(name) or "") for name in ("task_id", "status", "reason", "task_type")}
+    eta, progress = shapes.number(said.get("eta")), shapes.number(said.get("progress_percent"))
+    return TaskState(**words, eta=eta, progress_percent=progress)
+
+
+async def _again(runtime: Runtime, task_id: str, kind: str, at: int) -> Output | None:
+    """One output of a task as the platform tells of it now."""
+    result = media_result(runtime, await runtime.request(_read_of(runtime, task_id)))
+    outputs: list[Output] = getattr(result, kind)
+    return outputs[at] if at < len(outputs) else None
+
+
+def _read_of(runtime: Runtime, task_id: str) -> Call:
+    url = with_query(f"{runtime.settings.base_url}/v3/async/task-result", task_id=task_id)
+    return Call(method="GET", url=url, attempt=_POLL_LIMIT)
 
 
 def task_reader(runtime: Runtime) -> Read[MediaResult]:
     """What reads the status of a media task."""
 
     async def read(task_id: str) -> Reading[MediaResult]:
-        url = with_query(f"{runtime.settings.base_url}/v3/async/task-result", task_id=task_id)
-        answer = await runtime.request(Call(method="GET", url=url, attempts=1, attempt=_POLL_LIMIT))
-        result = media_result(runtime, answer)
-        task = result.task
-        if task is None or not task.status:
-            raise ProtocolError(f"the answer about task {task_id} has no status", body=answer.body)
-        return Reading(
-            status=task.status,
-            outcome=_OUTCOMES.get(task.status, "unknown"),
-            result=result if task.status == "TASK_STATUS_SUCCEED" else None,
-            reason=task.reason or "",
-            task_type=task.task_type or "",
-            progress=task.progress_percent or 0.0,
-            eta=task.eta or 0.0,
-        )
+        call = _read_of(runtime, task_id)
+        call.attempts = 1  # the next poll is the next attempt
+        return reading_of(runtime, task_id, await runtime.request(call))
 
     return read
+
+
+def reading_of(runtime: Runtime, task_id: str, answer: Answer) -> Reading[MediaResult]:
+    """What an answer about a task says. The payload of a webhook is one, too.
+
+    Raises:
+        APIError, ProtocolError: as `media_result`, or there is no status in it.
+    """
+    result = media_result(runtime, answer)
+    task = result.task
+    if task is None or not task.status:
+        raise ProtocolError(f"the answer about task {task_id} has no status", body=answer.body)
+    return Reading(
+        status=task.status,
+        outcome=_OUTCOMES.get(task.status, "unknown"),
+        result=result if task.status == "TASK_STATUS_SUCCEED" else None,
+        reason=task.reason,
+        task_type=task.task_type,
+        progress=task.progress_percent,
+        eta=task.eta,
+    )

@@ -28,7 +28,7 @@ def _by_reason() -> dict[str, type[APIError]]:
         errors.InsufficientBalance: "BILLING_BALANCE_NOT_ENOUGH NOT_ENOUGH_BALANCE BALANCE_NOT_ENOUGH"
         " EXPIRED_OR_BALANCE_NOT_ENOUGH INSUFFICIENT_QUOTA BILLING_ERROR",
         errors.AuthenticationError: "FAILED_TO_AUTH INVALID_API_KEY MISSING_API_KEY UNAUTHORIZED"
-        " AUTHENTICATION_ERROR UNAUTHENTICATED",
+        " AUTHENTICATION_ERROR UNAUTHENTICATED 1004",
         errors.PermissionDenied: "ACCESS_DENY FORBIDDEN FEATURE_NOT_ALLOWED API_NOT_ALLOWED NEED_REAL_NAME_VERIFY"
         " BILLING_AUTH_FAILED MODEL_ACCESS_DENIED PERMISSION_DENIED PERMISSION_ERROR TEMPLATE_IS_PRIVATE",
         errors.NotFound: "MODEL_NOT_FOUND API_NOT_FOUND TASK_NOT_FOUND RESOURCE_NOT_FOUND IMAGE_NOT_FOUND"
@@ -44,7 +44,8 @@ def _by_reason() -> dict[str, type[APIError]]:
         " RATE_LIMIT_ERROR RESOURCE_EXHAUSTED 1002 1039",
         errors.ServiceUnavailable: "SERVICE_NOT_AVAILABLE OVERLOADED_ERROR UNAVAILABLE",
         errors.ContentRefused: "ILLEGAL_PROMPT ILLEGAL_IMAGE_CONTENT CONTENT_POLICY_VIOLATION",
-        errors.BadRequest: "INVALID_REQUEST_BODY INVALID_REQUEST_ERROR INVALID_ARGUMENT VALIDATOR_PARAM REQUEST 2013",
+        errors.BadRequest: "INVALID_REQUEST_BODY INVALID_REQUEST_ERROR INVALID_ARGUMENT VALIDATOR_PARAM REQUEST"
+        " 1042 2013",
         errors.ServerError: "CREATE_TASK_FAILED GET_RESULT_FAILED TASK_FAILED BILLING_FAILED API_ERROR SERVER_ERROR"
         " INTERNAL 1000 1001",
     }
@@ -89,7 +90,8 @@ def api_error(
 
 
 def embedded_error(value: object, *, headers: Mapping[str, str], body: bytes, secret: str = "") -> APIError | None:
-    """Read an error that came inside an HTTP 200: a stream's event, or a body with `reason` and `code` of an error.
+    """Read an error that came inside an HTTP 200: a stream's event, a body with `reason` and `code` of an error, or
+    MiniMax's `base_resp` with another code than 0.
 
     Returns:
         The error, or None when the value is no error in any of the shapes.
@@ -98,8 +100,10 @@ def embedded_error(value: object, *, headers: Mapping[str, str], body: bytes, se
         return None
     fields = cast("dict[str, Any]", value)
     code = fields.get("code")
-    wrong = bool(fields.get("error")) or bool(fields.get("reason")) or ("message" in fields and code is not None)
-    if not wrong:
+    wrapped = code in (0, 200) and "data" in fields  # a success that says so (contract/image.md 8)
+    wrong = bool(fields.get("error")) or bool(fields.get("reason"))
+    wrong = wrong or ("message" in fields and code is not None and not wrapped)
+    if not wrong and not _upstream(fields)[0]:
         return None
     if secret:
         body = body.replace(secret.encode(), b"***")
@@ -119,10 +123,11 @@ def _build(
 ) -> APIError:
     inner = fields.get("error")
     error = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
-    message = error.get("message") or fields.get("message") or fields.get("msg") or fields.get("detail")
+    upstream, words = _upstream(fields)
+    message = error.get("message") or fields.get("message") or fields.get("msg") or fields.get("detail") or words
     if not message:
         message = inner if isinstance(inner, str) else text
-    reason = _first_text(fields.get("reason"), error.get("code"), error.get("type"), fields.get("code"))
+    reason = _first_text(fields.get("reason"), error.get("code"), error.get("type"), fields.get("code"), upstream)
     if not reason and (kind := fields.get("type")) != "error":
         reason = _first_text(kind)
     inside = error.get("code")
@@ -136,12 +141,20 @@ def _build(
         reason=reason,
         metadata=cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else None,
         request_id=headers.get("x-request-id")
-        or _first_text(fields.get("request_id"), error.get("request_id"))
+        or _first_text(fields.get("request_id"), error.get("request_id"), fields.get("trace_id"))
         or None,
         headers=headers,
         body=body,
         retry_after=retry_after(headers, now=now),
     )
+
+
+def _upstream(fields: dict[str, Any]) -> tuple[str, str]:
+    """The code and the words of a failure that MiniMax tells in `base_resp`; two empty texts for a success."""
+    said = fields.get("base_resp")
+    told = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    code = str(told.get("status_code") or "")
+    return ("", "") if code in ("", "0") else (code, str(told.get("status_msg") or ""))
 
 
 def _class_for(status: int, reason: str, message: str) -> type[APIError]:

@@ -1,0 +1,233 @@
+"""Answers of every shape, read as one: where each API puts its files, its words and the voice it made.
+
+Contract: image.md 2 and 10, video.md, platform.md "Audio formats and chunks", and the three specs.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
+
+import msgspec
+
+from ..wire.json import decode
+from .kinds import Encoding, Inline, is_link, plain, suffix_of
+from .outputs import Audio, Image, NSFWVerdict, Output, Source, Video
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from typing import TypeAlias
+
+    from ..runtime.call import Runtime
+
+    #: Reads the task once more and gives the output of that list at that place.
+    Again: TypeAlias = Callable[[str, int], Awaitable[Output | None]]
+
+__all__ = ["Files", "fields_of", "flat", "known", "number", "rest", "text_of", "voice_of"]
+
+T = TypeVar("T", bound=Output)
+
+_LONG = 64 * 1024  # bytes of a JSON string that is left alone: a file, and no link and no words
+
+#: Where files of a kind stand, and how their bytes are written where the answer has them in it.
+_PLACES: dict[str, tuple[tuple[str, Encoding], ...]] = {
+    "image": (
+        ("images", "base64"),
+        ("image_urls", "base64"),
+        ("binary_data_base64", "base64"),
+        ("image_file", "base64"),
+    ),
+    "video": (("videos", "base64"),),
+    "audio": (
+        ("audios", "hex"),
+        ("audio", "hex"),
+        ("audio_url", "hex"),
+        ("demo_audio_url", "hex"),
+        ("trial_audio", "hex"),
+    ),
+}
+_TEXTS = ("prompt", "text", "lyrics")
+_VOICES = ("voice_id", "voice", "_id")
+_OWN = frozenset({"task", "extra", "image_type", *_TEXTS, *_VOICES}) | {
+    name for places in _PLACES.values() for name, _ in places
+}
+
+
+def fields_of(runtime: Runtime, body: bytes) -> dict[str, Any]:
+    """Decode an answer, long strings left as their JSON: a file of many megabytes must not hold up the loop.
+
+    Raises:
+        ProtocolError: it is no JSON object.
+    """
+    if len(body) <= _LONG:
+        return decode(runtime.decoders(dict[str, Any]), body)
+    return {name: _short(raw) for name, raw in decode(runtime.decoders(dict[str, msgspec.Raw]), body).items()}
+
+
+def _short(raw: msgspec.Raw) -> Any:
+    view = memoryview(raw)
+    if len(view) <= _LONG:
+        return msgspec.json.decode(raw)
+    match view[:1].tobytes():
+        case b"{":
+            inside = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            return {name: _short(value) for name, value in inside.items()}
+        case b"[":
+            return [_short(value) for value in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+        case _:
+            return raw
+
+
+def flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with those under `data` beside them: MiniMax and wrapped answers put everything there."""
+    if (inside := _object(fields.get("data"))) is None:
+        return fields
+    return {**inside, **{name: value for name, value in fields.items() if name != "data"}}
+
+
+def text_of(fields: dict[str, Any]) -> str:
+    """The words of an answer: a prompt, a transcript or lyrics."""
+    return _first(fields, _TEXTS)
+
+
+def voice_of(fields: dict[str, Any]) -> str:
+    """The id of a voice that was made."""
+    return _first(fields, _VOICES)
+
+
+def _first(fields: dict[str, Any], names: tuple[str, ...]) -> str:
+    found = (fields.get(name) for name in names)
+    return next((value for value in found if isinstance(value, str) and value), "")
+
+
+def known(fields: dict[str, Any]) -> bool:
+    """Whether an answer without a task and without a file is one all the same: words, also none of them, a voice, or
+    MiniMax's word that all went well."""
+    words = any(isinstance(fields.get(name), str) for name in (*_TEXTS, *_VOICES))
+    return words or isinstance(fields.get("base_resp"), dict)
+
+
+def rest(fields: dict[str, Any]) -> dict[str, Any]:
+    """What has no attribute of its own, the platform's `extra` spread among it."""
+    others = {name: value for name, value in fields.items() if name not in _OWN}
+    return {**others, **(_object(fields.get("extra")) or {})}
+
+
+class _Item(msgspec.Struct, frozen=True):
+    """One file of an answer: a link or the file as text, how its bytes are written, and what is said of it."""
+
+    place: str | msgspec.Raw
+    encoding: Encoding
+    about: dict[str, Any]
+
+
+class Files:
+    """The files of an answer, made into outputs.
+
+    Args:
+        runtime: the client's.
+        fields: the answer, flat.
+        again: how one is read once more; None where there is no task to read.
+    """
+
+    def __init__(self, runtime: Runtime, fields: dict[str, Any], again: Again | None) -> None:
+        self._runtime = runtime
+        self._fields = fields
+        self._again = again
+        self._extra = _object(fields.get("extra")) or {}
+        debug = _object(self._extra.get("debug_info")) or {}
+        ended = number(debug.get("complete_time_ms")) / 1000
+        self._made = ended if ended > 0 else runtime.clock.time()
+
+    def images(self) -> list[Image]:
+        """Its pictures."""
+        judged = self._extra.get("has_nsfw_contents")
+        flags = cast("list[Any]", judged) if isinstance(judged, list) else []
+        made: list[Image] = []
+        for item in self._items("image"):
+            verdict = _verdict(item.about, flags[len(made)] if len(made) < len(flags) else None)
+            made.append(self._fill(Image(nsfw=verdict), "image", len(made), item))
+        return made
+
+    def videos(self) -> list[Video]:
+        """Its videos."""
+        return [self._fill(Video(), "video", at, item) for at, item in enumerate(self._items("video"))]
+
+    def audios(self) -> list[Audio]:
+        """Its recordings."""
+        return [
+            self._fill(Audio(audio_metadata=item.about.get("audio_metadata")), "audio", at, item)
+            for at, item in enumerate(self._items("audio"))
+        ]
+
+    def _items(self, kind: str) -> Iterator[_Item]:
+        link, told = f"{kind}_url", f"{kind}_type"
+        info = _object(self._fields.get("extra_info")) or {}
+        beside = {told: self._fields.get(told) or info.get("audio_format")}
+        for name, encoding in _PLACES[kind]:
+            value = self._fields.get(name)
+            for each in cast("list[Any]", value) if isinstance(value, list) else [value]:
+                if (about := _object(each)) is not None:
+                    place = about.get(link) or about.get("url") or ""
+                    if _is_place(place):
+                        yield _Item(place, encoding, about)
+                elif each and _is_place(each):
+                    yield _Item(each, encoding, beside)
+
+    def _fill(self, output: T, kind: str, at: int, item: _Item) -> T:
+        place, about = item.place, item.about
+        output.type = plain(about.get(f"{kind}_type"))
+        if isinstance(place, str) and (is_link(place) or not place):
+            output.url = place
+            output.type = output.type or suffix_of(place)
+            output.ttl = _seconds(about.get(f"{kind}_url_ttl"))
+            if output.ttl is not None:
+                output.expires_at = _moment(self._made + output.ttl)
+            again = self._again
+            renew = None if again is None else lambda: again(f"{kind}s", at)
+            source = Source(self._runtime, renew=renew)
+        else:
+            inline = Inline(place, item.encoding)
+            output.type = output.type or inline.type()
+            source = Source(self._runtime, inline=inline)
+        vars(output)["_source"] = source
+        return output
+
+
+def _is_place(value: object) -> TypeGuard[str | msgspec.Raw]:
+    return isinstance(value, str | msgspec.Raw)
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _verdict(about: dict[str, Any], flag: object) -> NSFWVerdict | None:
+    said = _object(about.get("nsfw_detection_result"))
+    if said and said.get("valid"):
+        return NSFWVerdict(confidence=number(said.get("confidence")))
+    return NSFWVerdict(confidence=100.0 if flag else 0.0) if isinstance(flag, bool) else None
+
+
+def number(value: object) -> float:
+    """A number that may come as text, be empty or be missing; 0 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return 0.0
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return 0.0
+    return found if abs(found) < 1e18 else 0.0
+
+
+def _seconds(value: object) -> float | None:
+    """The life of a link: "0" and nothing mean that no end is stated (contract/image.md 3)."""
+    found = number(value)
+    return found if found > 0 else None
+
+
+def _moment(seconds: float) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):  # a number that is no moment
+        return None
