@@ -90,6 +90,8 @@ class WaitAll(Generic[T]):
             raise error
         if late:
             self._note_overdue()
+            if not self._lenient:
+                raise self._errors[min(self._errors)]
         results: list[Any] = []
         for number in range(self._count):
             error = self._errors.get(number)
@@ -139,7 +141,8 @@ class WaitAll(Generic[T]):
 
     def _submit(self, number: int, item: Awaitable[Task[T]]) -> None:
         self._counted.add(number)
-        submit = asyncio.get_running_loop().create_task(_made(item))
+        # A coroutine as it is: one that is cancelled before its first step would otherwise never have been awaited.
+        submit = asyncio.get_running_loop().create_task(item if inspect.iscoroutine(item) else _made(item))
         self._submits[submit] = number
         submit.add_done_callback(self._submitted)
 
@@ -224,10 +227,8 @@ class WaitAll(Generic[T]):
             task = self._handles.get(number)
             if number in self._errors or (task is not None and task.done):
                 continue
-            error = CallTimeout("total", self._seconds, sent=False) if task is None else task.overdue(self._seconds)
-            if not self._lenient:
-                raise error
-            self._errors[number] = error
+            late = CallTimeout("total", self._seconds, sent=False) if task is None else task.overdue(self._seconds)
+            self._errors[number] = late
 
 
 async def _made(item: Awaitable[T]) -> T:
