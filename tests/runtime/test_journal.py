@@ -27,11 +27,14 @@ from novita_async.errors import (
     NovitaError,
     OutcomeUnknown,
     TaskError,
+    TaskExpired,
     TaskFailed,
     TaskTimeout,
 )
+from novita_async.runtime.call import Call
 from novita_async.runtime.clock import SystemClock
 from novita_async.runtime.journal import Journal
+from novita_async.runtime.retry import Replay
 from novita_async.runtime.tasks import UnknownSubmit
 from novita_async.simulator import Hang, Outcome, Refuse
 from novita_async.testing.probes import cancelled_at
@@ -199,6 +202,76 @@ async def test_a_result_that_is_fetched_by_its_id_alone_is_forgotten_too(sim, pa
         assert await rows() == []
 
 
+async def test_with_settle_false_a_row_is_kept_until_the_caller_has_done_with_the_result(sim, path, rows):
+    async with inside(sim, journal=path) as novita:
+        task = await submit(novita)
+        assert (await task.wait(settle=False)).images
+        assert (await task.result(settle=False)).images
+        assert await rows() == [("media", task.id)]
+        (again,) = await novita.tasks.resume()
+        assert (again.id, again.request["body"]["request"]["prompt"]) == (task.id, PICTURE["prompt"])
+        assert task.request is None
+        await again.settle()
+        await again.settle()
+        assert await rows() == []
+
+
+async def test_a_result_before_the_end_settles_nothing(sim, path, rows):
+    async with inside(sim, journal=path) as novita:
+        task = await submit(novita)
+        with pytest.raises(TaskTimeout):
+            await task.result()
+        assert await rows() == [("media", task.id)]
+
+
+# ------------------------------------------------------------------------------------------------- thirty days
+
+
+async def test_a_task_that_the_platform_dropped_after_thirty_days_has_expired_and_is_forgotten(sim, clock, path, rows):
+    async with inside(sim, journal=path) as first:
+        lost = await submit(first)
+    await clock.sleep(31 * 86400)
+    async with inside(sim, journal=path) as novita:
+        (old,) = await novita.tasks.resume()
+        assert old.id == lost.id
+        began = clock.monotonic()
+        with pytest.raises(TaskExpired, match="30 days") as expired:
+            await old.wait()
+        assert (expired.value.task_id, expired.value.handle) == (old.id, old)
+        assert clock.monotonic() - began <= 1
+        assert isinstance(expired.value.__cause__, NotFound)
+        assert old.done
+        assert await rows() == []
+        for ask in (old.refresh, old.wait, old.result):
+            with pytest.raises(TaskExpired):
+                await ask()
+
+
+async def test_an_expired_task_ends_among_others_without_ending_the_wait_for_them(sim, clock, path):
+    async with inside(sim, journal=path) as novita:
+        await submit(novita)
+        await clock.sleep(31 * 86400)
+        fresh = await submit(novita)
+        old, again = await novita.tasks.resume()
+        assert [task async for task in novita.tasks.as_completed([fresh, old])] == [old, fresh]
+        results = await novita.tasks.wait_all([old, again], return_exceptions=True)
+        assert [type(result).__name__ for result in results] == ["TaskExpired", "MediaResult"]
+        assert await novita.tasks.resume() == []
+
+
+async def test_a_task_of_more_than_thirty_days_that_the_platform_still_has_is_delivered(clock, path):
+    result = {"task": {"task_id": "task-1", "status": "TASK_STATUS_SUCCEED"}, "images": []}
+
+    def platform(request):
+        return json_reply(ACCEPTED if request.method == "POST" else result)
+
+    async with connected(Server(clock, platform), clock, journal=path) as novita:
+        await submit(novita)
+        await clock.sleep(100 * 86400)
+        (old,) = await novita.tasks.resume()
+        assert (await old.wait()).task_id == "task-1"
+
+
 # ------------------------------------------------------------------------------------------- coming back
 
 
@@ -234,6 +307,53 @@ async def test_without_a_journal_there_is_no_file_and_nothing_to_resume(sim, tmp
         await submit(novita)
         assert await novita.tasks.resume() == []
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_note_stands_in_the_journal_in_place_of_a_body_that_is_not_kept(clock, path):
+    async def body():
+        yield b'{"request": '
+        yield b'{"prompt": "x"}}'
+
+    server = Server(clock, ConnectionLost("no answer"))
+    async with connected(server, clock, journal=path) as novita:
+        call = Call(method="POST", url="http://novita.test/x", body=body(), replay=Replay.SUBMITS)
+        with pytest.raises(OutcomeUnknown):
+            await novita.tasks.submit(call, dict, str, kind="media", read=None, note=b'{"image": "cat.png"}')
+        (unknown,) = await novita.tasks.resume()
+        assert unknown.request == {"url": "http://novita.test/x", "body": {"image": "cat.png"}}
+
+
+async def test_a_file_of_an_earlier_version_is_taken_over(clock, path):
+    def old():
+        with closing(sqlite3.connect(path)) as database, database:
+            columns = "key TEXT PRIMARY KEY, kind TEXT NOT NULL, request BLOB NOT NULL, created REAL NOT NULL"
+            database.execute(f"CREATE TABLE submits ({columns}, task_id TEXT)")
+            database.execute("INSERT INTO submits VALUES ('key', 'media', '{}', 1.0, 'task-1')")
+
+    await clock.to_thread(old)
+    for _ in range(2):
+        journal = Journal(path, clock)
+        (entry,) = await journal.unfinished()
+        assert (entry.task_id, entry.webhook) == ("task-1", "")
+        await journal.aclose()
+
+
+async def test_what_is_asked_for_together_is_carried_out_together_and_one_that_fails_harms_no_other(path):
+    class Counted(SystemClock):
+        trips = 0
+
+        async def to_thread(self, function):
+            Counted.trips += 1
+            return await super().to_thread(function)
+
+    journal = Journal(path, Counted())
+    await journal.intend("twice", "media", b"{}")
+    asked = [journal.intend("twice", "media", b"{}"), *(journal.intend(f"{n}", "media", b"{}") for n in range(200))]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(result).__name__ for result in results] == ["ConfigError"] + ["NoneType"] * 200
+    assert Counted.trips <= 3
+    assert len(await journal.unfinished()) == 201
+    await journal.aclose()
 
 
 # ---------------------------------------------------------------------------------------------- the file

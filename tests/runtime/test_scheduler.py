@@ -145,6 +145,51 @@ async def test_the_cadence_is_the_callers_to_replace(clock, schedule):
     ]
 
 
+async def test_what_was_submitted_long_ago_and_never_read_is_read_at_once(clock, schedule):
+    random.seed(4)
+    for webhook in (False, True):
+        job = Job(clock, seconds=30.0)
+        job.watch.webhook = webhook
+        await clock.sleep(5000)
+        schedule().add(job.watch)
+        await clock.sleep(1)
+        assert job.ended_at <= 5000.6
+
+
+async def test_where_a_webhook_is_expected_reads_are_a_fifth_and_never_more_than_a_minute_apart(clock, schedule):
+    random.seed(4)
+    scheduler = schedule()
+    plain, expecting, seldom = (Job(clock, seconds=seconds) for seconds in (60.0, 60.0, 7200.0))
+    expecting.watch.webhook = seldom.watch.webhook = True
+    for job in (plain, expecting, seldom):
+        scheduler.add(job.watch)
+    await clock.sleep(7300)
+    assert len(expecting.reads) < len(plain.reads) / 2
+    assert expecting.ended_at <= 120
+    assert max(later - earlier for earlier, later in pairwise(seldom.reads)) <= 60.001
+    for eta, percent in ((0, 0), (100, 0), (0, 50)):
+        progress = {"age": 50, "eta": eta, "percent": percent, "polls": 3}
+        steps = [default_cadence(Progress(**progress, webhook=webhook)) for webhook in (False, True)]
+        assert steps[1] == pytest.approx(min(60, 5 * steps[0]), rel=0.11)
+
+
+async def test_a_cadence_of_the_callers_is_told_whether_a_webhook_is_still_expected(clock, schedule):
+    seen = []
+
+    def cadence(progress):
+        seen.append(progress.webhook)
+        return 10.0
+
+    scheduler = schedule()
+    job = Job(clock, cadence=cadence)
+    job.watch.webhook = True
+    scheduler.add(job.watch)
+    await clock.sleep(25)
+    scheduler.hurry(job.watch)
+    await turns()
+    assert seen == [True, True, True, False]
+
+
 # ------------------------------------------------------------------------------------------- the bounds
 
 
@@ -284,6 +329,77 @@ async def test_news_of_a_job_are_read_at_once(clock, schedule):
     await turns()
     assert job.reads[before:] == [30]
     assert job.ended_at == 30
+
+
+async def test_news_that_come_during_a_read_cause_one_more(clock, schedule):
+    scheduler = schedule()
+    job = Job(clock, seconds=2, takes=5, cadence=lambda progress: 100.0)
+    scheduler.add(job.watch)
+    await clock.sleep(101)
+    job.seconds = 103
+    for _ in range(10):
+        scheduler.hurry(job.watch)
+    assert job.reading == 1
+    await clock.sleep(60)
+    assert job.reads == [100]  # its answer came at 105, and said that all was over
+    late = Job(clock, seconds=106, takes=5, cadence=lambda progress: 100.0)
+    scheduler.add(late.watch)
+    await clock.sleep(101)
+    for _ in range(10):
+        scheduler.hurry(late.watch)
+    await clock.sleep(8)
+    assert late.reads == [100, 105]
+    assert late.reading == 1
+    await clock.sleep(30)
+    assert late.ended_at == 110
+
+
+async def test_after_news_that_were_ahead_of_the_platform_reads_are_close_and_then_as_before(clock, schedule):
+    scheduler = schedule()
+    job = Job(clock, cadence=lambda progress: 20.0)
+    scheduler.add(job.watch)
+    await clock.sleep(50)
+    scheduler.hurry(job.watch)
+    await clock.sleep(150)
+    steps = [later - earlier for earlier, later in pairwise([time for time in job.reads if time >= 50])]
+    assert steps[:6] == [0.5, 0.5, 1, 2, 4, 8]
+    assert set(steps[7:]) == {20}
+
+
+async def test_news_that_come_while_many_wait_for_their_turn_are_read_in_their_turn(clock, schedule):
+    scheduler = schedule(polls=2, poll_rate=1000)
+    jobs = [Job(clock, seconds=50, takes=1, cadence=lambda progress: 100.0) for _ in range(20)]
+    for job in jobs:
+        scheduler.add(job.watch)
+    await clock.sleep(50)
+    for _ in range(3):
+        for job in jobs:
+            scheduler.hurry(job.watch)
+    await clock.sleep(10.2)
+    assert [len(job.reads) for job in jobs] == [1] * 20
+
+
+async def test_not_found_long_after_the_submit_is_no_delay_of_the_platforms(clock, schedule):
+    gone = NotFound("no such task", status=404)
+    job = Job(clock, errors=[gone])
+    await clock.sleep(3600)
+    schedule().add(job.watch)
+    await clock.sleep(60)
+    assert job.told == [gone]
+
+
+async def test_what_is_waited_for_anew_while_its_last_read_is_being_ended_is_read_again(clock, schedule):
+    scheduler = schedule()
+    job = Job(clock, seconds=1, takes=3, cadence=lambda progress: 1.0)
+    scheduler.add(job.watch)
+    await clock.sleep(2)
+    assert job.reading == 1
+    scheduler.remove(job.watch)
+    scheduler.add(job.watch)
+    await clock.sleep(2)
+    assert (job.reads, job.told, scheduler.reading) == ([1, 3], [], 1)
+    await clock.sleep(10)
+    assert job.told == [None]
 
 
 async def test_what_is_no_longer_waited_for_is_no_longer_read(clock, schedule):
