@@ -215,7 +215,7 @@ class LinkStream(FileStream):
         if not self.received or self._file is None:
             self._file, self.length = file, length
             self.media_type = headers.get("content-type", "")
-        elif not file.may_be(self._file):
+        elif problem is None and not file.may_be(self._file):
             problem = _OtherFile("the file changed while it was read")
         return _Piece(response, self.received - start, problem)
 
@@ -268,7 +268,7 @@ class LinkStream(FileStream):
         self._restarts += 1
         if self._restarts > _RESTARTS or self.on_restart is None:
             raise StreamCut("the file at the link changed while it was read") from error
-        self.received, self.length, self._file, self._moved = 0, None, None, False
+        self.received, self.length, self._file, self._moved, self._renewed_at = 0, None, None, False, -1
         await self.on_restart()
 
     async def _find_anew(self, error: APIError) -> None:

@@ -114,6 +114,8 @@ class MediaResult(Object):
         """Stream all files into a directory, made if need be, under `{task id}-{number}.{type}`.
 
         Four come at a time. One that fails does not stop the others: links die, so what can be had is taken first.
+        Without a task the first part is "output": such results want a directory each, for files of the same name are
+        replaced.
 
         Args:
             directory: where to.
@@ -204,13 +206,20 @@ def media_result(runtime: Runtime, answer: Answer) -> MediaResult:
     media_type = answer.headers.get("content-type", "")
     if kind := kind_of_type(media_type):
         return _file_alone(runtime, answer, kind, media_type)
+    fields = _fields_of(runtime, answer)
+    return _result(runtime, answer, fields, _task_of(fields.get("task")))
+
+
+def _fields_of(runtime: Runtime, answer: Answer) -> dict[str, Any]:
     fields = shapes.fields_of(runtime, answer.body)
     secret = runtime.settings.api_key or ""
     refusal = embedded_error(fields, headers=answer.headers, body=answer.body, secret=secret)
     if refusal is not None:
         raise refusal
-    fields = shapes.flat(fields)
-    task = _task_of(fields.get("task"))
+    return shapes.flat(fields)
+
+
+def _result(runtime: Runtime, answer: Answer, fields: dict[str, Any], task: TaskState | None) -> MediaResult:
     # What came of a task can be asked for again. The bare id that a call answers with at once is none.
     again = partial(_again, runtime, task.task_id) if task is not None and task.status else None
     files = shapes.Files(runtime, fields, again)
@@ -287,14 +296,15 @@ def reading_of(runtime: Runtime, task_id: str, answer: Answer) -> Reading[MediaR
     Raises:
         APIError, ProtocolError: as `media_result`, or there is no status in it.
     """
-    result = media_result(runtime, answer)
-    task = result.task
+    fields = _fields_of(runtime, answer)
+    task = _task_of(fields.get("task"))
     if task is None or not task.status:
         raise ProtocolError(f"the answer about task {task_id} has no status", body=answer.body)
+    done = task.status == "TASK_STATUS_SUCCEED"  # of the others, of which there are many, the state is all
     return Reading(
         status=task.status,
         outcome=_OUTCOMES.get(task.status, "unknown"),
-        result=result if task.status == "TASK_STATUS_SUCCEED" else None,
+        result=_result(runtime, answer, fields, task) if done else None,
         reason=task.reason,
         task_type=task.task_type,
         progress=task.progress_percent,

@@ -304,6 +304,12 @@ async def test_a_file_that_changes_for_ever_is_given_up(clock):
     assert len(store.requests) < 10
 
 
+async def test_a_part_without_its_place_is_left_for_all_of_it_under_an_open_stream_too(clock):
+    part = Reply(206, {"content-length": "3"}, b"???")
+    async with Opened(Store(clock, 1500, answers=[None, part])) as video, video.open() as stream:
+        assert b"".join([chunk async for chunk in stream]) == DATA
+
+
 async def test_a_file_of_another_length_is_another_file(clock):
     store = Store(clock, 1500, headers={}, answers=[None, lambda store, request: store.file(request, total=9999), None])
     async with Opened(store) as video:
