@@ -27,7 +27,7 @@ from novita_async.errors import (
 from novita_async.media import outputs
 from novita_async.simulator import Drop
 from novita_async.testing.clock import JumpClock
-from novita_async.testing.probes import Stream
+from novita_async.testing.probes import Stream, cancelled_at
 
 DATA = bytes(range(256)) * 40  # 10,240 bytes, so that a wrong place shows
 LINK = "https://files.test/a.bin"
@@ -669,6 +669,24 @@ async def test_a_download_that_is_cancelled_leaves_nothing(clock, tmp_path):
         with pytest.raises(asyncio.CancelledError):
             await task
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_cancelled_at_any_await_a_download_leaves_nothing(clock, tmp_path, late):
+    """The break, the renewal of the link, and each of the writes of a file in several pieces among them."""
+    for awaits in itertools.count(1):
+        store = Store(clock, 1500, 3000, answers=[None, moved])
+        async with Opened(store, limits=Limits(requests=1)) as video:
+            path = tmp_path / "a.mp4"
+            if not await cancelled_at(video.save(path), awaits, late=late):
+                break
+            assert [each.name for each in tmp_path.iterdir()] in ([], ["a.mp4"])
+            if path.exists():  # the cancellation came when all was done
+                assert path.read_bytes() == DATA
+                path.unlink()
+            assert await video.bytes() == DATA
+    assert path.read_bytes() == DATA
+    assert awaits > 10
 
 
 async def test_a_client_that_is_closed_ends_its_downloads(clock, tmp_path):

@@ -8,7 +8,7 @@ import resource
 import signal
 
 import pytest
-from helpers import PICTURE, TASK_RESULT, TXT2IMG, Server, connected, inside, json_reply, over_sockets, turns
+from helpers import PICTURE, TASK_RESULT, TXT2IMG, Server, connected, inside, json_reply, over_sockets, refusal, turns
 
 from novita_async import Limits, Reply, Simulator, Timeouts
 from novita_async.errors import (
@@ -220,6 +220,34 @@ async def test_several_files_come_at_once_but_not_all_and_in_their_order(clock, 
     assert [path.read_bytes() for path in paths] == [f"{number}.png".encode() for number in range(8)]
     assert [path.name for path in paths] == [f"output-{number}.png" for number in range(8)]
     assert told == [*[(5 * number, None) for number in range(1, 8)], (40, 40)]
+
+
+async def test_files_that_wait_for_their_turn_and_for_new_links_do_not_wait_for_each_other(clock, tmp_path):
+    """One request at a time, and every link dead at first: a download holds no turn while it asks for a link."""
+    links = {"old": True}
+
+    async def handler(request):
+        if TASK_RESULT in request.url:
+            names = [f"{FILES}{number}-{'old' if links['old'] else 'new'}.png" for number in range(6)]
+            return json_reply({"task": {"task_id": "1", "status": "TASK_STATUS_SUCCEED"}, "images": names})
+        return refusal(403) if "old" in request.url else Reply(200, {}, request.url[-9:].encode())
+
+    async with connected(handler, clock, limits=Limits(requests=1)) as novita:
+        result = await novita.tasks.wait("1")
+        links["old"] = False
+        paths = await result.save(tmp_path)
+    assert [path.read_bytes() for path in paths] == [f"{number}-new.png".encode() for number in range(6)]
+
+
+async def test_a_link_of_the_simulator_dies_in_its_time_and_the_error_says_when(sim, clock, tmp_path):
+    async with inside(sim) as novita:
+        result = await novita.images.run("txt2img", **PICTURE)
+        ended = result.images[0].expires_at
+        assert ended.timestamp() == pytest.approx(clock.time() + 3600, abs=30)
+        await clock.sleep(3600)
+        with pytest.raises(PermissionDenied, match=f"until {ended:%Y-%m-%d %H:%M:%S} UTC"):
+            await result.save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_save_that_is_cancelled_ends_all_of_its_downloads(clock, tmp_path):
