@@ -475,7 +475,8 @@ async def test_the_journal_forgets_a_task_when_on_done_has_returned_and_not_when
 
 @contextlib.asynccontextmanager
 async def two_workers(sim, path, on_done=(None, None)):
-    async with inside(sim, journal=path) as a, inside(sim, journal=path) as b:
+    options = {"journal": path, "cadence": lambda progress: 70.0 if progress.webhook else 5.0}
+    async with inside(sim, **options) as a, inside(sim, **options) as b:
         receivers = [novita.webhooks.receiver(URL, on_done=done) for novita, done in zip((a, b), on_done, strict=True)]
         yield a, b, receivers[1]
 
