@@ -103,8 +103,11 @@ class Speech:
         asked = of_minimax(params)
         trace = {"trace_id": self._voices.new_id()} if nested else {}
         if (refused := self._refused(asked, model, list(blend_of(params)) or [asked.voice])) is not None:
-            body = {**({"data": None} if nested else {}), **trace, "base_resp": refused}
-            return _events(_event(body)) if params.get("stream") else json_reply(body)
+            body = {"data": None} if nested else {}
+            body |= {**trace, "base_resp": refused}
+            if not params.get("stream"):
+                return json_reply(body)
+            return _events(_event(body if nested else {"status": 2, **body}))
         made = await self._clock.to_thread(asked.make)
         about = {"extra_info": asked.about(made), **trace, "base_resp": _FINE} if nested else {}
         if params.get("stream"):
@@ -161,9 +164,12 @@ class Speech:
             await self._clock.sleep(self._chunk_delay)
 
     async def _transcript(self, file: str) -> str:
-        if "://" in file[:20]:
-            return heard(file.encode())  # nothing is fetched: the link decides what is said
-        work = partial(_listen, file)
+        data: bytes | None = None
+        if is_link := "://" in file[:20]:
+            data = await self._outputs.behind(file)
+        if is_link and data is None:
+            return heard(file.encode())  # it leads out of the simulator: the link decides what is said
+        work = partial(_listen, file if data is None else data)
         try:
             return await self._clock.to_thread(work) if len(file) > _HEAVY else work()
         except NoRecording as error:
@@ -222,8 +228,8 @@ def _lyrics(params: Mapping[str, Any]) -> Reply:
     return json_reply(songs.lyrics(params))
 
 
-def _listen(text: str) -> str:
-    data = recording(text)
+def _listen(file: str | bytes) -> str:
+    data = recording(file)
     if seconds_of(data) > _HEARD_SECONDS:
         raise NoRecording(f"it is longer than {_HEARD_SECONDS} seconds")
     return heard(data)

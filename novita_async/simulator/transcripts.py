@@ -35,21 +35,25 @@ def labelled(wav: bytes, text: str) -> bytes:
     return wav[:4] + struct.pack("<I", len(wav) - 8 + len(chunk)) + wav[8:] + chunk
 
 
-def recording(text: str) -> bytes:
-    """The file that a parameter holds as base64 or as a data URI. It blocks: long ones are for a thread.
+def recording(file: str | bytes) -> bytes:
+    """The file itself, which a parameter holds as base64 or as a data URI. It blocks: long ones are for a thread.
 
     Raises:
         NoRecording: it holds none.
     """
-    uri = _DATA_URI.match(text)
-    try:
-        data = base64.b64decode(text[uri.end() if uri else 0 :], validate=True)
-    except binascii.Error:
-        raise NoRecording("it is no base64") from None
+    data = file if isinstance(file, bytes) else _decoded(file)
     is_mp3 = data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2)
     if not is_mp3 and not (data[:4] == b"RIFF" and data[8:12] == b"WAVE"):
         raise NoRecording("it is neither a WAV nor an MP3 file")
     return data
+
+
+def _decoded(text: str) -> bytes:
+    uri = _DATA_URI.match(text)
+    try:
+        return base64.b64decode(text[uri.end() if uri else 0 :], validate=True)
+    except binascii.Error:
+        raise NoRecording("it is no base64") from None
 
 
 def heard(data: bytes) -> str:
