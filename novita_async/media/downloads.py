@@ -92,6 +92,8 @@ class MemoryStream(FileStream):
         self.length = len(self._data)
 
     async def read(self) -> bytes:
+        if self.length is None:
+            await self._start()
         chunk = self._data[self.received : self.received + _WRITE_SIZE]
         return self._took(chunk) if chunk else b""
 

@@ -725,5 +725,6 @@ async def test_what_was_fetched_is_kept_unless_it_is_large(clock, tmp_path, monk
         assert (await video.save(tmp_path / "a.mp4")).read_bytes() == DATA
         async with video.open() as stream:
             assert (stream.length, await stream.read()) == (len(DATA), DATA)
+        assert await video.open().read() == DATA
     assert len(store.requests) == 3
     assert told == [(len(DATA), len(DATA))]
