@@ -59,7 +59,15 @@ def picture(
 
 
 def edited(
-    source: bytes, prompt: str, seed: int, width: int, height: int, kind: str = "png", *, alpha: bool = False
+    source: bytes,
+    prompt: str,
+    seed: int,
+    width: int,
+    height: int,
+    kind: str = "png",
+    *,
+    alpha: bool = False,
+    strength: float = _TINT,
 ) -> tuple[bytes, str]:
     """Make a picture of another one: it gets a new size, and a breath of the colours of the prompt.
 
@@ -72,6 +80,7 @@ def edited(
         width, height: of the new picture, in pixels.
         kind: png, jpeg or webp.
         alpha: take away the background, which is whatever has about the colour of the upper left corner.
+        strength: how much of the prompt's colour there is, 0 to 1.
 
     Returns:
         The file, and what it truly is.
@@ -90,7 +99,7 @@ def edited(
     made = whole.resize((width, height), Image.Resampling.BICUBIC)
     cut = _foreground(made) if alpha else None
     if prompt:
-        made = Image.blend(made, Image.new("RGB", made.size, tint(prompt)), _TINT)
+        made = Image.blend(made, Image.new("RGB", made.size, tint(prompt)), strength)
     if cut is not None:
         made.putalpha(cut)
     kind = truly(kind, alpha=alpha)

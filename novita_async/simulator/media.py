@@ -105,7 +105,7 @@ class Media:
         if model.kind == "async":
             return await self.start(call, model, params)
         self._judge(params)
-        found = await files(model, params, self._clock)
+        found = await files(model, params, self._clock, self.outputs.behind)
         self.submits[model.id] += 1
         if model.product == "audio":
             return await self._speech.answer(call, model, params)
@@ -138,7 +138,7 @@ class Media:
             keys.Refusal: the prompt or a file is refused.
         """
         self._judge(params)
-        found = await files(model, params, self._clock)
+        found = await files(model, params, self._clock, self.outputs.behind)
         self.submits[model.id] += 1
         extra: Mapping[str, Any] = params.get("extra") or {}
         hook: Mapping[str, Any] = extra.get("webhook") or {}

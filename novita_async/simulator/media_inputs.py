@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -71,8 +71,16 @@ async def read(call: Call, model: Model, clock: Clock) -> dict[str, Any]:
     return await clock.to_thread(work) if len(body) > _HEAVY else work()
 
 
-async def files(model: Model, params: Mapping[str, Any], clock: Clock) -> list[File]:
+async def files(
+    model: Model, params: Mapping[str, Any], clock: Clock, fetch: Callable[[str], Awaitable[bytes | None]]
+) -> list[File]:
     """Look at the files among the parameters, in the order of the model's schema.
+
+    Args:
+        model: which of its parameters are files, and what they may be.
+        params: on one level.
+        clock: whose threads decode large ones.
+        fetch: gives what is behind a link, or None: most links lead out of the simulator.
 
     Raises:
         keys.Refusal: one of them is not what the model takes.
@@ -80,6 +88,9 @@ async def files(model: Model, params: Mapping[str, Any], clock: Clock) -> list[F
     texts = list(_media(model.params, params, ""))
     work = partial(_files, texts)
     found = await clock.to_thread(work) if sum(len(text) for _, _, text in texts) > _HEAVY else work()
+    for number, (path, media, _) in enumerate(texts):
+        if media.kind == "image" and found[number].link and (data := await fetch(found[number].link)) is not None:
+            found[number] = _picture(path, media, data)
     sizes = {file.path: file.size for file in found}
     mask = sizes.get("mask_image_base64")
     if mask is not None and mask != sizes["image_base64"]:

@@ -259,8 +259,8 @@ class Tasks:
             if word == "image":
                 checked = {"valid": True, "confidence": _UNSAFE if task.flagged else _SAFE}
                 output["nsfw_detection_result"] = checked if task.extra.get("enable_nsfw_detection") else None
-            elif word == "audio":
-                output["audio_metadata"] = task.metadata[number] if task.metadata else None
+            elif task.metadata and task.metadata[number] is not None:
+                output["audio_metadata"] = task.metadata[number]
             outputs.append(output)
         return outputs
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
@@ -105,6 +106,17 @@ class Outputs:
         """A link to a file, good until `expires` in Unix seconds."""
         until = str(int(expires))
         return f"{origin}/outputs/{name}?Expires={until}&Signature={self._signature(name, until)}"
+
+    async def behind(self, link: str) -> bytes | None:
+        """The whole file behind a link of this store that is still good; None for any other link."""
+        parts = urlsplit(link)
+        name = unquote(parts.path).rpartition("/")[2]
+        query = dict(parse_qsl(parts.query))
+        until = query.get("Expires", "")
+        if not hmac.compare_digest(query.get("Signature", "").encode(), self._signature(name, until).encode()):
+            return None
+        file = await self._find(name) if self._clock.time() < int(until) else None
+        return file.read(0, file.size) if file is not None and file.whole else None
 
     def _signature(self, name: str, until: str) -> str:
         return hmac.new(self._secret, f"{name}\n{until}".encode(), hashlib.sha256).hexdigest()

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
@@ -129,7 +130,8 @@ def _count(params: Mapping[str, Any]) -> int:
 
 
 def _edited(source: Source, prompt: str, seed: int, width: int, height: int, kind: str, *, alpha: bool) -> Any:
-    return encode.edited(source.data, prompt, seed, width, height, kind, alpha=alpha)
+    strength = 0.1 + 0.2 * Random(seed).random()  # or all the pictures of one call would be the same
+    return encode.edited(source.data, prompt, seed, width, height, kind, alpha=alpha, strength=strength)
 
 
 def _value(model: Model, params: Mapping[str, Any], name: str) -> Any:
