@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import ValidationError
-from .calls import AudioCalls
 from .speech import SpeechStream, open_speech
+from .voices import Voices
 from .words import arrange
 
 if TYPE_CHECKING:
@@ -20,26 +20,14 @@ __all__ = ["Audio"]
 
 _SPEECH = "minimax-speech-2.8-turbo"
 _SONG = "music-2.5+"
-_PREVIEW = "speech-2.8-turbo"
 
 #: By the family of models: the voice that speaks when the caller has no wish.
 _VOICES = {"minimax-speech": "Wise_Woman", "txt2speech": "Emily"}
+_FORMATS = {"glm-audio": "pcm", "txt2speech": "wav"}  # what comes when nothing is asked for, where that is no mp3
 _BLENDS = ("timber_weights", "timbre_weights")  # 2.8, and the releases before it
 
-#: What the models that learn a voice call what they are told.
-_CLONES: dict[str, dict[str, str]] = {
-    "minimax-voice-cloning": {"audio": "audio_url", "preview_text": "text", "preview_model": "model"},
-    "glm-tts-voice-clone": {
-        "audio": "audio_url",
-        "name": "voice_name",
-        "transcript": "text",
-        "preview_text": "input",
-    },
-    "fish-audio-voice-cloning": {"audio": "voices", "name": "title", "transcript": "texts"},
-}
 
-
-class Audio(AudioCalls):
+class Audio(Voices):
     """Speech, transcripts, voices and music.
 
     `run` and `submit` take any model in its own words. The others here are for what is asked for most: one vocabulary,
@@ -52,7 +40,7 @@ class Audio(AudioCalls):
         text: str,
         *,
         model: str = _SPEECH,
-        voice: str | None = None,
+        voice: str | Sequence[str] | None = None,
         format: str | None = None,
         speed: float | None = None,
         sample_rate: int | None = None,
@@ -68,7 +56,7 @@ class Audio(AudioCalls):
         text: str,
         *,
         model: str = _SPEECH,
-        voice: str | None = None,
+        voice: str | Sequence[str] | None = None,
         format: str | None = None,
         speed: float | None = None,
         sample_rate: int | None = None,
@@ -83,7 +71,7 @@ class Audio(AudioCalls):
         text: str,
         *,
         model: str = _SPEECH,
-        voice: str | None = None,
+        voice: str | Sequence[str] | None = None,
         format: str | None = None,
         speed: float | None = None,
         sample_rate: int | None = None,
@@ -100,7 +88,8 @@ class Audio(AudioCalls):
                 at GLM, 512 at txt2speech. At MiniMax `<#1.5#>` is a pause of so many seconds.
             model: one whose task is speech. Those that work in tasks are submitted and waited for.
             voice: the name or id of a voice, cloned and designed ones included. Without one MiniMax speaks as
-                Wise_Woman, GLM as tongtong, txt2speech as Emily, and Fish in a voice of its own.
+                Wise_Woman, GLM as tongtong, txt2speech as Emily, and Fish in a voice of its own. Fish S2 Pro takes a
+                list, for the speakers that the text marks.
             format: of the file: mp3, wav, pcm, flac or opus, as the model has them. MiniMax streams no wav. pcm has
                 no header: 16-bit samples, of GLM at 24 kHz.
             speed: 1 is normal; 0.5 to 2, at txt2speech 0.8 to 3.
@@ -140,9 +129,12 @@ class Audio(AudioCalls):
         if any(params.get(name) for name in _BLENDS) and "voice_setting" in entry.params.required:
             params.setdefault("voice_setting", {})  # which is wanted also when the voices stand elsewhere
         asked = arrange(entry, params, text=text, voice=voice, format=format, speed=speed, sample_rate=sample_rate)
-        if not stream:
-            return await self._run(entry, asked, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout)
-        return await self._stream(entry, asked, extra_body, extra_headers, timeout)
+        if stream:
+            return await self._stream(entry, asked, extra_body, extra_headers, timeout)
+        result = await self._run(entry, asked, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout)
+        for recording in result.audios:
+            recording.type = recording.type or _format_of(entry, asked)  # samples without a header tell nothing
+        return result
 
     async def _stream(
         self,
@@ -203,107 +195,6 @@ class Audio(AudioCalls):
         """
         words = None if hotwords is None else list(hotwords)
         asked = {**params, "file": file, "prompt": prompt, "hotwords": words}
-        return await self._run(model, asked, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout)
-
-    async def clone_voice(
-        self,
-        audio: FileInput | Sequence[FileInput],
-        *,
-        model: str = "minimax-voice-cloning",
-        name: str | None = None,
-        transcript: str | None = None,
-        preview_text: str | None = None,
-        preview_model: str | None = None,
-        extra_body: Mapping[str, Any] | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        **params: Any,
-    ) -> MediaResult:
-        """Learn a voice from a recording.
-
-        Args:
-            audio: the recording. MiniMax and GLM fetch it themselves and want a URL (MiniMax: mp3, m4a or wav, 10
-                seconds to 5 minutes, 20 MB; GLM: 3 to 30 seconds, 10 MB). Fish takes files, also a list of them.
-            model: minimax-voice-cloning, fish-audio-voice-cloning or glm-tts-voice-clone.
-            name: of the voice: GLM and Fish require one, MiniMax makes its own.
-            transcript: what the recording says; not at MiniMax. With several files, give Fish `texts=[...]`.
-            preview_text: what the new voice is to say for a trial, billed as speech: 2,000 characters at most at
-                MiniMax; GLM requires it, Fish has none.
-            preview_model: of MiniMax, for that; speech-2.8-turbo when it is left out.
-            extra_body, extra_headers: as in `speech`.
-            timeout: the whole call in seconds.
-            params: the model's own parameters. Voices at Fish are `visibility="private"` here, while the platform
-                would publish them.
-
-        Returns:
-            A result whose `voice_id` is for `speech(voice=...)`, and whose `audios` has the trial. A voice at MiniMax
-            vanishes when no speech is made with it for 168 hours.
-
-        Raises:
-            ValidationError: the model has no such choice, or something is wrong. Nothing was sent.
-            APIError, OutcomeUnknown: as `speech`.
-
-        Example:
-            cloned = await novita.audio.clone_voice("https://example.com/me.mp3")
-            await novita.audio.speech("It is me.", voice=cloned.voice_id)
-
-        Contract: audio.openapi.yaml, POST /v3/minimax-voice-cloning, /v3/glm-tts-voice-clone, /v4beta/model.
-        """
-        entry = await self._model(model)
-        if (places := _CLONES.get(entry.id)) is None:
-            raise ValidationError(f"{entry.id} clones no voices; {', '.join(_CLONES)} do")
-        words = {
-            "audio": audio,
-            "name": name,
-            "transcript": transcript,
-            "preview_text": preview_text,
-            "preview_model": preview_model,
-        }
-        asked = _placed(entry, places, words, params)
-        if entry.id == "fish-audio-voice-cloning":
-            asked = {"type": "tts", "train_mode": "fast", "visibility": "private", **asked}
-            asked["voices"] = list(cast("Sequence[Any]", audio)) if isinstance(audio, (list, tuple)) else [audio]
-            if isinstance(texts := asked.get("texts"), str):
-                asked["texts"] = [texts]
-        elif asked.get("text") and "model" in entry.params.properties:
-            asked = {"model": _PREVIEW, **asked}
-        return await self._run(entry, asked, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout)
-
-    async def design_voice(
-        self,
-        prompt: str,
-        *,
-        preview_text: str,
-        voice_id: str | None = None,
-        model: str = "minimax-voice-design",
-        extra_body: Mapping[str, Any] | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        **params: Any,
-    ) -> MediaResult:
-        """Make a voice from a description.
-
-        Args:
-            prompt: the voice that is wanted.
-            preview_text: what it is to say for a trial; 500 characters at most.
-            voice_id: an id of one's own; the platform makes one when it is left out.
-            model: one whose task is voice-design.
-            extra_body, extra_headers: as in `speech`.
-            timeout: the whole call in seconds.
-            params: the model's own parameters.
-
-        Returns:
-            A result whose `voice_id` is for `speech(voice=...)`, and whose `audios` has the trial, where one came.
-
-        Raises:
-            ValidationError, APIError, OutcomeUnknown: as `clone_voice`.
-
-        Example:
-            made = await novita.audio.design_voice("an old sailor, hoarse and kind", preview_text="Land ahoy!")
-
-        Contract: audio.openapi.yaml, POST /v3/minimax-voice-design.
-        """
-        asked = {**params, "prompt": prompt, "preview_text": preview_text, "voice_id": voice_id}
         return await self._run(model, asked, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout)
 
     async def music(
@@ -413,27 +304,6 @@ def _default_voice(model: Model, own: Mapping[str, Any]) -> str | None:
 
 def _format_of(model: Model, asked: Mapping[str, Any]) -> str:
     """What a file is going to be, when all goes as it was asked for."""
-    setting: Mapping[str, Any] = asked.get("audio_setting") or {}
-    wanted = setting.get("format") or asked.get("response_format") or asked.get("format")
-    return str(wanted or ("pcm" if model.family == "glm-audio" else "mp3"))
-
-
-def _placed(
-    model: Model, places: Mapping[str, str], words: Mapping[str, Any], own: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The words under the names of the model, beside its own parameters.
-
-    Raises:
-        ValidationError: what it does not have, what it requires, and what was given twice.
-    """
-    given = {word: value for word, value in words.items() if value is not None}
-    params = {name: value for name, value in own.items() if value is not None}
-    problems = [f"{word}: it has no such choice; it takes {', '.join(places)}" for word in given if word not in places]
-    for word, place in places.items():
-        if word in given and place in params:
-            problems.append(f"{word} and {place} are the same, and only one can be given")
-        elif word not in given and place not in params and place in model.params.required:
-            problems.append(f"{word}: missing")
-    if problems:
-        raise ValidationError(*(f"{model.id}: {problem}" for problem in problems))
-    return {**params, **{places[word]: value for word, value in given.items()}}
+    setting: Mapping[str, Any] = asked.get("audio_setting") or asked.get("extra") or {}
+    wanted = setting.get("format") or setting.get("response_audio_type")
+    return str(wanted or asked.get("response_format") or asked.get("format") or _FORMATS.get(model.family, "mp3"))

@@ -176,6 +176,24 @@ async def test_a_wav_file_is_one_and_says_what_it_should(novita: AsyncNovita, mo
         assert (await novita.audio.transcribe(data)).text == TEXT
 
 
+@retired
+@pytest.mark.parametrize("model", ["minimax-speech-02-hd", "minimax-speech-2.8-hd", "glm-tts", FISH[1]])
+async def test_samples_without_a_header_are_known_for_what_they_are(
+    novita: AsyncNovita, model: str, tmp_path: pathlib.Path
+):
+    result = await novita.audio.speech(TEXT, model=model, format="pcm")
+    assert result.audios[0].type == "pcm"
+    (path,) = await result.save(tmp_path)
+    assert path.suffix == ".pcm"
+
+
+async def test_several_speakers_have_a_voice_each(clock: JumpClock):
+    text = "<|speaker:0|>Hello.<|speaker:1|>Hi."
+    sent = await body_of(clock, lambda novita: novita.audio.speech(text, model=FISH[1], voice=("anna", "bert")))
+    assert sent == {"text": text, "reference_id": ["anna", "bert"]}
+    await refused(clock, lambda novita: novita.audio.speech(text, voice=["anna", "bert"]), "voice_id: a text is wanted")
+
+
 async def test_a_failure_of_minimax_inside_a_200_is_an_error(novita: AsyncNovita, sim: Simulator):
     for model in ("minimax-speech-2.8-turbo", "minimax-speech-02-hd"):
         with pytest.raises(BadRequest, match="Nobody") as caught:
