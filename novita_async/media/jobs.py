@@ -12,7 +12,7 @@ from ..runtime.call import Call
 from ..runtime.retry import Replay
 from ..wire.json import Object
 from .bodies import build
-from .results import MediaResult, media_result, task_reader
+from .results import MediaResult, fetch_result, task_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +101,7 @@ class MediaJobs:
                     f"{entry.id}: run() gives a whole result; audio.speech(stream=True) gives a stream"
                 )
             call, _ = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
-            return media_result(self._runtime, await self._runtime.request(call))
+            return await fetch_result(self._runtime, call)
         started = self._runtime.clock.monotonic()
         task = await self._submit(
             entry, params, validate=validate, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout

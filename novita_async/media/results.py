@@ -10,7 +10,8 @@ import msgspec
 
 from ..errors import ProtocolError, ValidationError
 from ..runtime.arguments import with_query
-from ..runtime.call import Call
+from ..runtime.attempts import Attempts
+from ..runtime.call import Call, read_answer
 from ..runtime.gather import gather
 from ..runtime.task import Reading
 from ..wire.json import Object, remember
@@ -24,9 +25,21 @@ if TYPE_CHECKING:
 
     from ..runtime.call import Answer, Runtime
     from ..runtime.task import Read
+    from ..transport.protocol import Response
     from .downloads import FileStream, Progress
 
-__all__ = ["Audio", "Image", "MediaResult", "Output", "TaskState", "Video", "media_result", "reading_of", "task_reader"]
+__all__ = [
+    "Audio",
+    "Image",
+    "MediaResult",
+    "Output",
+    "TaskState",
+    "Video",
+    "fetch_result",
+    "media_result",
+    "reading_of",
+    "task_reader",
+]
 
 _OUTCOMES: dict[str, Literal["running", "done", "failed"]] = {
     "TASK_STATUS_QUEUED": "running",
@@ -265,6 +278,19 @@ def _task_of(value: object) -> TaskState | None:
     words = {name: str(said.get(name) or "") for name in ("task_id", "status", "reason", "task_type")}
     eta, progress = shapes.number(said.get("eta")), shapes.number(said.get("progress_percent"))
     return TaskState(**words, eta=eta, progress_percent=progress)
+
+
+async def fetch_result(runtime: Runtime, call: Call) -> MediaResult:
+    """Make a call of a model that answers at once. A refusal inside a 200 is repeated as one with a status would be.
+
+    Raises:
+        NovitaError: as `Runtime.request` and `media_result`.
+    """
+
+    async def consume(response: Response) -> MediaResult:
+        return media_result(runtime, await read_answer(response))
+
+    return await Attempts(runtime, call).run(consume)
 
 
 async def _again(runtime: Runtime, task_id: str, kind: str, at: int) -> Output | None:

@@ -12,12 +12,16 @@ from helpers import PICTURE, TASK_RESULT, TXT2IMG, Server, connected, inside, js
 
 from novita_async import Limits, Reply, Simulator, Timeouts
 from novita_async.errors import (
+    AuthenticationError,
+    BadRequest,
     CallTimeout,
     ConnectionLost,
     NotFound,
     PermissionDenied,
     ProtocolError,
     RateLimited,
+    ServerError,
+    ServiceUnavailable,
     StreamCut,
     StreamStalled,
     TaskTimeout,
@@ -95,6 +99,28 @@ async def test_a_200_without_a_result_is_no_result(clock, answer, error):
     async with connected(Server(clock, answer), clock) as novita:
         with pytest.raises(error):
             await flux(novita)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "times"),
+    [
+        ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, RateLimited, 3),
+        ({"code": 503, "reason": "SERVICE_NOT_AVAILABLE", "message": "busy"}, ServiceUnavailable, 3),
+        ({"base_resp": {"status_code": 1000, "status_msg": "unknown"}}, ServerError, 1),
+        ({"base_resp": {"status_code": 1004, "status_msg": "no"}}, AuthenticationError, 1),
+        ({"base_resp": {"status_code": 2013, "status_msg": "bad"}}, BadRequest, 1),
+    ],
+)
+async def test_a_refusal_inside_a_200_is_repeated_like_one_with_a_status(clock, refusal, error, times):
+    """But never what may have been paid for: an upstream that broke has perhaps made the thing (platform.md)."""
+    server = Server(clock, refusal)
+    async with connected(server, clock) as novita:
+        with pytest.raises(error):
+            await flux(novita)
+        assert len(server.requests) == times
+        server.answers = [refusal, {"images": [LINK]}]
+        if times > 1:
+            assert (await flux(novita)).images[0].url == LINK
 
 
 async def test_run_is_bounded_in_all_and_leaves_the_task_to_its_handle(sim, clock):
