@@ -7,6 +7,9 @@ prompt or text have a meaning here:
     forbidden      the submit is refused with 400 ILLEGAL_PROMPT
     nsfw           pictures are found not safe for work, where a verdict is asked for or always comes along
 
+and a path of `extra.custom_storage` with `..` in it is refused with 400 INVALID_CUSTOM_OUTPUT_PATH. Nothing is stored
+elsewhere, so results have the same links with it as without.
+
 A webhook is called when its task ends, for the models that document `extra.webhook` (`hooks.py`). In test mode a mock
 event comes at once, nothing is generated, and `task-result` answers TASK_NOT_FOUND: no page says more about it
 (contract/image.md 4).
@@ -124,6 +127,9 @@ class Media:
     def _judge(self, params: Mapping[str, Any]) -> None:
         if "forbidden" in said(params).lower():
             raise bad("the prompt was found to break the rules", "ILLEGAL_PROMPT")
+        storage: Mapping[str, Any] = (params.get("extra") or {}).get("custom_storage") or {}
+        if ".." in (storage.get("aws_s3") or {}).get("path", "").split("/"):
+            raise bad("custom_storage: there is no such path", "INVALID_CUSTOM_OUTPUT_PATH")
 
     async def start(self, call: Call, model: Model, params: Mapping[str, Any], *, webhook: str | None = None) -> Reply:
         """Start a task and answer with its id.
