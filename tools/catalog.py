@@ -175,7 +175,11 @@ RULES: dict[str, list[dict[str, Any]]] = {
         {"rule": "at-least-one", "fields": ["voice_setting.voice_id", "timbre_weights"]},
         _NOT_WITH_STREAM,
     ],
-    "MiniMax28SpeechRequest": [_NOT_WITH_STREAM],
+    "MiniMax28SpeechRequest": [
+        {"rule": "at-least-one", "fields": ["voice_setting.voice_id", "timber_weights"]},
+        _NOT_WITH_STREAM,
+    ],
+    "FishVoiceModelRequest": [{"rule": "required-when", "field": "cover_image", "when": {"visibility": "public"}}],
     "MiniMaxMusicRequest": [
         {"rule": "required-when", "field": "prompt", "when": {"is_instrumental": True}},
         {"rule": "enum-when", "field": "model", "values": ["music-2.5+"], "when": {"is_instrumental": True}},

@@ -81,8 +81,8 @@ class MediaJobs:
         entry = await self._model(model)
         if entry.kind != "async":
             raise ValidationError(f"{entry.id} answers at once and has no task: use run()")
-        call, _ = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
-        return await self._tasks.submit(call, Submitted, task_id_of, kind="media", read=self._read)
+        call, body = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
+        return await self._tasks.submit(call, Submitted, task_id_of, kind="media", read=self._read, note=body.note)
 
     async def _run(
         self,

@@ -288,7 +288,7 @@ async def test_a_voice_cloned_at_fish_is_private_and_made_of_files(novita: Async
     assert [sample["text"] for sample in both.extra["samples"]] == ["First.", "Second."]
     assert one.voice_id != both.voice_id
     assert (await novita.audio.speech(TEXT, model=FISH[0], voice=one.voice_id)).audios
-    with pytest.raises(BadRequest, match="cover_image"):
+    with pytest.raises(ValidationError, match="cover_image: needed when visibility is public"):
         await novita.audio.clone_voice(wav, model=model, name="me", visibility="public")
 
 

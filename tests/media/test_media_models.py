@@ -1,4 +1,4 @@
-"""The three models: how their parameters are laid out, and what is refused before anything is sent."""
+"""Any model: how its parameters are laid out, and what is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -70,10 +70,11 @@ async def test_extra_body_is_merged_at_the_top_and_headers_are_the_calls(novita,
         ({"image_num": 9}, "image_num: "),
         ({"guidance_scale": 31}, "guidance_scale: "),
         ({"seed": -2}, "seed: "),
-        ({"loras": [{"model_name": "a", "strength": 2}]}, "loras: "),
+        ({"loras": [{"model_name": "a", "strength": 2}]}, r"loras\[0\].strength: "),
         ({"loras": [{"model_name": "a", "strength": 0.5}] * 6}, "loras: "),
-        ({"extra": {"response_image_type": "bmp"}}, "extra: "),
-        ({"model_name": None}, "model_name is missing"),
+        ({"extra": {"response_image_type": "bmp"}}, "extra.response_image_type: "),
+        ({"model_name": None}, "model_name: missing"),
+        ({"promt": "x"}, r"promt: there is no such parameter; did you mean prompt\?"),
     ],
 )
 async def test_a_parameter_out_of_range_is_refused_by_name(novita, server, change, words):
@@ -92,11 +93,15 @@ async def test_everything_that_is_wrong_is_said_at_once(novita, server):
 @pytest.mark.parametrize(
     ("work", "error", "words"),
     [
-        (lambda n: n.images.submit("txt2img", **PICTURE, promt="x"), TypeError, "'promt'; did you mean 'prompt'"),
         (
             lambda n: n.images.submit("txt3img", **PICTURE),
             ValidationError,
-            "unknown model 'txt3img'; there are",
+            r"unknown model 'txt3img'; did you mean txt2img\?",
+        ),
+        (
+            lambda n: n.videos.submit("txt2img", **PICTURE),
+            ValidationError,
+            "txt2img belongs to novita.images",
         ),
         (lambda n: n.images.submit("flux-1-schnell", **FLUX), ValidationError, r"no task: use run\(\)"),
         (lambda n: n.images.submit("txt2img", **PICTURE, timeout=0), ValidationError, "timeout"),
@@ -104,7 +109,7 @@ async def test_everything_that_is_wrong_is_said_at_once(novita, server):
         (lambda n: n.videos.run("kling-v3.0-std-t2v", prompt="x", duration=16), ValidationError, "duration: "),
         (lambda n: n.images.submit("txt2img", **PICTURE, extra_body={"x": {1j}}), ValidationError, "JSON"),
     ],
-    ids=["keyword", "model", "no task", "timeout", "negative timeout", "duration", "no JSON"],
+    ids=["model", "product", "no task", "timeout", "negative timeout", "duration", "no JSON"],
 )
 async def test_what_cannot_work_is_refused_before_anything_is_sent(novita, server, work, error, words):
     with pytest.raises(error, match=words):
