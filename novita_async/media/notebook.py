@@ -10,7 +10,7 @@ import html
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ProtocolError
-from .kinds import MEDIA_TYPES, is_link
+from .kinds import HEAD, MEDIA_TYPES, is_link, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,7 +35,8 @@ def _data(output: Output) -> bytes | None:
 
 def png(output: Output) -> bytes | None:
     """The bytes of a picture in PNG that is in memory."""
-    return _data(output) if output.type == "png" else None
+    data = _data(output) if output.type == "png" else None
+    return data if data is not None and sniff(data[:HEAD]) == "png" else None  # whatever the platform says it is
 
 
 def html_of(output: Output) -> str:

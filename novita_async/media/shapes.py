@@ -27,7 +27,7 @@ __all__ = ["Files", "fields_of", "flat", "known", "number", "rest", "text_of", "
 
 T = TypeVar("T", bound=Output)
 
-_LONG = 64 * 1024  # bytes of a JSON string that is left alone: a file, and no link and no words
+_LONG = 64 * 1024  # bytes of JSON; a string as long as that, where a file stands, is the file and no link
 
 #: Where files of a kind stand, and how their bytes are written where the answer has them in it.
 _PLACES: dict[str, tuple[tuple[str, Encoding], ...]] = {
@@ -48,34 +48,33 @@ _PLACES: dict[str, tuple[tuple[str, Encoding], ...]] = {
 }
 _TEXTS = ("prompt", "text", "lyrics")
 _VOICES = ("voice_id", "voice", "_id")
-_OWN = frozenset({"task", "extra", "image_type", *_TEXTS, *_VOICES}) | {
-    name for places in _PLACES.values() for name, _ in places
-}
+_FILES = frozenset(name for places in _PLACES.values() for name, _ in places)
+_OWN = frozenset({"task", "extra", "image_type", *_TEXTS, *_VOICES}) | _FILES
 
 
 def fields_of(runtime: Runtime, body: bytes) -> dict[str, Any]:
-    """Decode an answer, long strings left as their JSON: a file of many megabytes must not hold up the loop.
+    """Decode an answer, long files left as their JSON: one of many megabytes must not hold up the loop.
 
     Raises:
         ProtocolError: it is no JSON object.
     """
     if len(body) <= _LONG:
         return decode(runtime.decoders(dict[str, Any]), body)
-    return {name: _short(raw) for name, raw in decode(runtime.decoders(dict[str, msgspec.Raw]), body).items()}
+    return _short(decode(runtime.decoders(dict[str, msgspec.Raw]), body), False)
 
 
-def _short(raw: msgspec.Raw) -> Any:
+def _short(inside: dict[str, msgspec.Raw], file: bool) -> dict[str, Any]:
+    return {name: _value(raw, file or name in _FILES) for name, raw in inside.items()}
+
+
+def _value(raw: msgspec.Raw, file: bool) -> Any:
     view = memoryview(raw)
-    if len(view) <= _LONG:
-        return msgspec.json.decode(raw)
-    match view[:1].tobytes():
-        case b"{":
-            inside = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-            return {name: _short(value) for name, value in inside.items()}
-        case b"[":
-            return [_short(value) for value in msgspec.json.decode(raw, type=list[msgspec.Raw])]
-        case _:
-            return raw
+    start = view[:1].tobytes() if len(view) > _LONG else b""
+    if start == b"{":
+        return _short(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]), file)
+    if start == b"[":
+        return [_value(each, file) for each in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+    return raw if start and file else msgspec.json.decode(raw)
 
 
 def flat(fields: dict[str, Any]) -> dict[str, Any]:

@@ -251,6 +251,16 @@ async def test_words_and_voices_have_their_attributes(clock, answer, text, voice
     assert result.raw == answer
 
 
+async def test_long_words_are_words(clock):
+    """As long as a file may be, and beside one: an hour that was written down."""
+    text = 'she said "hello" \n' * 10_000
+    for answer in ({"text": text}, {"data": {"text": text, "audio": WAV.hex() * 1000}, "notes": [{"x": text}]}):
+        result = await answered(clock, answer)
+        assert result.text == text
+    assert result.extra == {"notes": [{"x": text}]}
+    assert await result.bytes() == WAV * 1000
+
+
 async def test_what_has_no_attribute_stands_in_extra(clock):
     lyrics = await answered(clock, {"lyrics": WORDS, "song_title": "Rock", "style_tags": "sea"})
     assert lyrics.extra == {"song_title": "Rock", "style_tags": "sea"}
