@@ -107,7 +107,7 @@ def arrange(model: Model, own: Mapping[str, Any], **words: Any) -> dict[str, Any
         else:
             problems += [f"{model.id}: {problem}" for problem in _put(model, params, word, place, value)]
     for missing, other in (("image", "end_image"), ("end_image", "image")):
-        if _frames(model) and other in asked and missing not in asked:
+        if _frames(model) and other in asked and missing not in asked and len(_listed(asked[other])) == 1:
             problems.append(f"{model.id}: {missing}: missing; it goes from one picture to another")
     if problems:
         raise ValidationError(*problems)
@@ -135,7 +135,7 @@ def _put(model: Model, params: dict[str, Any], word: str, place: str, value: Any
     assert schema is not None  # a place is one that the model has
     match word:
         case "image" | "end_image":
-            pictures = list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else [value]
+            pictures = _listed(value)
             if schema.items is not None:
                 value = [*params.get(place, ()), *pictures]
             elif len(pictures) == 1:
@@ -157,6 +157,10 @@ def _put(model: Model, params: dict[str, Any], word: str, place: str, value: Any
         case _:
             value = fit(schema, value)
     _write(params, place, value)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(cast("list[Any]", value)) if isinstance(value, (list, tuple)) else [value]
 
 
 def _place(model: Model, word: str) -> str | None:
@@ -198,8 +202,9 @@ def _write(params: dict[str, Any], place: str, value: Any) -> None:
     """Write into a mapping of parameters, and not into one that the caller gave."""
     outer, _, inner = place.partition(".")
     if inner:
-        given = params.get(outer)
-        value = {**cast("Mapping[str, Any]", given), inner: value} if isinstance(given, Mapping) else {inner: value}
+        given = params.get(outer, {})
+        # What is no mapping is left for the catalog to refuse.
+        value = {**cast("Mapping[str, Any]", given), inner: value} if isinstance(given, Mapping) else given
     params[outer] = value
 
 
