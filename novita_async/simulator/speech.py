@@ -8,7 +8,6 @@ What is refused, beyond what the catalog knows:
     or a WAV file of over 30 seconds
     a voice that GLM does not have, or the  400 INVALID_REQUEST_BODY
     name of one that it has
-    a public voice of Fish without a cover  400 INVALID_REQUEST_BODY
     music of nothing, an edit of no lyrics  400 INVALID_REQUEST_BODY
 
 What a WAV file says is written into it, and a transcript gives it back. Of any other recording its bytes decide.
@@ -88,7 +87,7 @@ class Speech:
             case "voice-clone", "glm-audio":
                 return self._clone_at_glm(call, params)
             case "voice-clone", _:
-                return self._clone_at_fish(params)
+                return json_reply(self._voices.at_fish(params))
             case "voice-design", _:
                 return await self._design(params)
             case "music", _:
@@ -190,11 +189,6 @@ class Speech:
         self._voices.add_at_glm(voice)
         preview = Asked(params["input"], voice, "wav", rate=24000)
         return json_reply({"voice": voice, "audio_url": self._link(call, preview.make, "wav")})
-
-    def _clone_at_fish(self, params: Mapping[str, Any]) -> Reply:
-        if params.get("visibility") in (None, "public") and not params.get("cover_image"):
-            raise _bad("cover_image: missing; a public voice needs one")
-        return json_reply(self._voices.at_fish(params))
 
     async def _design(self, params: Mapping[str, Any]) -> Reply:
         voice = self._voices.add(params.get("voice_id") or "")

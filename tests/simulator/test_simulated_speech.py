@@ -151,7 +151,7 @@ async def test_a_blend_needs_every_voice_in_it(api: Client):
 async def test_voices_that_the_platform_may_have_are_believed(api: Client):
     for voice in ("English_Graceful_Lady", "Chinese (Mandarin)_News_Anchor"):
         assert (await say(api, FLAT, voice=voice)).json()["audio"]
-    for voice in ("English", "Klingon_Lady", ""):
+    for voice in ("English", "Klingon_Lady", "English_"):
         assert (await say(api, NESTED, voice=voice)).json()["base_resp"]["status_code"] == 2013
 
 
