@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..catalog import Media, Model, Schema
 from ..errors import ValidationError
 from ..runtime.bodies import Repeatable
 from ..runtime.call import Auth, Call
-from .inputs import PIECE, File, Unusable, recognise
+from .inputs import PIECE, File, Link
+from .prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from ..catalog import Media
     from ..runtime.call import Answer, Runtime
     from ..runtime.clock import Clock
     from .inputs import FileInput
 
-__all__ = ["opened", "opened_file", "put"]
+__all__ = ["opened", "put"]
 
 _ID = re.compile(r"[\w-]+")
 
@@ -36,46 +37,50 @@ class _Pieces(Repeatable):
             yield await self._clock.to_thread(partial(self._file.read, place, PIECE))
 
 
-async def opened(runtime: Runtime, value: FileInput, media: Media, name: str) -> File | str:
-    """A file that somebody gave, open and looked at; or the id of one, where that is among the forms.
+async def opened(runtime: Runtime, values: Mapping[str, FileInput | int], media: Media) -> list[File | str | int]:
+    """Files that somebody gave, open and looked at: those behind a link are fetched.
 
     Args:
         runtime: the client's.
-        value: in any form.
-        media: what it has to be.
-        name: of the argument, for the error.
+        values: in any form, by the names that errors call them by; ids as text or numbers, where those are taken.
+        media: what they have to be.
 
     Raises:
-        ValidationError: it is no such file.
+        ValidationError: everything that is wrong with them.
+        NovitaError: a link cannot be fetched.
     """
-    try:
-        found = await runtime.clock.to_thread(partial(recognise, value, media))
-    except Unusable as problem:
-        raise ValidationError(f"{name}: {problem}") from problem
-    problem = ""
-    if isinstance(found, str):
-        if _ID.fullmatch(found):
-            return found
-        problem = f"{found!r} is neither an existing file nor an id"
-    elif not isinstance(found, File):
-        problem = "it is behind a link: fetch it first, and give its bytes or its path"
-    elif not found.size:
-        problem = "it is empty"
-    elif media.max_bytes and found.size > media.max_bytes:
-        problem = f"{found.size} bytes, at most {media.max_bytes}"
-    elif media.formats and found.type not in media.formats:
-        problem = f"{found.type or 'what it is'} is none of {', '.join(media.formats)}"
-    else:
-        return found
-    raise ValidationError(f"{name}: {problem}")
+    file = Schema(type="string", media=media)
+    # As if there were a model that takes them, so that files are the same everywhere.
+    model = Model(
+        id="assets",
+        title="",
+        product="training",
+        family="",
+        task="",
+        path="",
+        kind="sync",
+        status="current",
+        params=Schema(type="object", properties=dict.fromkeys(values, file)),
+        output="",
+    )
+    prepared = prepare(model, values)
+    await runtime.clock.to_thread(prepared.look)
+    found: list[Any] = list(prepared.params.values())
+    if not prepared.problems:  # what could be no file is still as it came
+        prepared.problems += [
+            f"{name}: {each!r:.80} is neither an existing file nor an id"
+            for name, each in zip(values, found, strict=True)
+            if not (isinstance(each, (File, Link)) or ("asset" in media.forms and _is_id(each)))
+        ]
+    if not prepared.problems:
+        await prepared.fetch(runtime)
+    if prepared.problems:
+        raise ValidationError(*prepared.problems)
+    return list(prepared.params.values())
 
 
-async def opened_file(runtime: Runtime, value: FileInput, media: Media, name: str) -> File:
-    """As `opened`, and no id."""
-    found = await opened(runtime, value, media, name)
-    if isinstance(found, str):
-        raise ValidationError(f"{name}: {found!r} is no existing file")
-    return found
+def _is_id(value: object) -> bool:
+    return type(value) is int or (isinstance(value, str) and _ID.fullmatch(value) is not None)
 
 
 async def put(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from ..catalog import Media as Asset
 from ..errors import ValidationError
 from ..runtime.arguments import call_headers, check_timeout, json_body
 from ..runtime.call import Call
 from ..runtime.retry import Replay
+from ..wire.json import Object
+from .assets import opened, put
 from .calls import ModelCalls
 from .jobs import Submitted, catalog_of, task_id_of
 
@@ -16,9 +19,19 @@ if TYPE_CHECKING:
 
     from ..catalog import Model
     from ..runtime.task import Task
+    from .inputs import FileInput
     from .results import MediaResult
 
 __all__ = ["Media"]
+
+_ASSETS = {
+    "image": Asset("image", ("bytes",)),
+    "video": Asset("video", ("bytes",), formats=("mp4",), max_bytes=100 << 20),
+}
+
+
+class _Uploaded(Object):
+    assets_id: str | int
 
 
 class Media(ModelCalls):
@@ -102,3 +115,38 @@ class Media(ModelCalls):
             timeout=check_timeout(timeout),
         )
         return await self._tasks.submit(call, Submitted, task_id_of, kind="media", read=self._read)
+
+    async def upload(
+        self, file: FileInput, *, kind: Literal["image", "video"] = "image", timeout: float | None = None
+    ) -> str:
+        """Leave a file at the platform for a while, for models that take the id of one: video-merge-face, adetailer.
+
+        Args:
+            file: bytes, a path, an open file, base64, a data URI or a PIL image; a video is mp4, at most 100 MB. It is
+                read as it is sent, and never whole in memory.
+            kind: what it is.
+            timeout: the whole upload in seconds. It is repeated as reads are: at the worst a second file is left.
+
+        Returns:
+            Its id.
+
+        Raises:
+            ValidationError: it is no such file. Nothing was sent.
+            APIError: the platform refused.
+
+        Example:
+            clip = await novita.media.upload("clip.mp4", kind="video")
+            await novita.videos.run(
+                "video-merge-face", video_assets_id=clip, enable_restore=True, face_image_base64="face.jpg"
+            )
+
+        Contract: video.md, "Endpoints"; PUT /image and PUT /video on https://assets.novitai.com, without a key.
+        """
+        if kind not in _ASSETS:
+            raise ValidationError(f"kind must be image or video, got {kind!r}")
+        check_timeout(timeout)
+        (source,) = await opened(self._runtime, {"file": file}, _ASSETS[kind])
+        assert not isinstance(source, (str, int))  # ids are not among the forms
+        url = f"{self._runtime.settings.assets_url}/{kind}"
+        answer = await put(self._runtime, url, source, headers={}, timeout=timeout)
+        return str(self._runtime.decode(answer, _Uploaded).assets_id)

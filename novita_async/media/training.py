@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+import msgspec
+
 from ..catalog import Media
 from ..catalog.check import check
 from ..errors import NotFound, ProtocolError, ValidationError
@@ -14,7 +16,7 @@ from ..runtime.gather import gather
 from ..runtime.retry import Replay
 from ..runtime.task import Reading
 from ..wire.json import Object
-from .assets import opened, opened_file, put
+from .assets import opened, put
 from .jobs import Submitted, catalog_of, task_id_of
 from .trained import Training, TrainingExtra
 from .weights import listed
@@ -41,7 +43,8 @@ _OUTCOMES: dict[str, Literal["running", "failed"]] = {
     "CANCELED": "failed",
     "FAILED": "failed",
 }
-_IMAGE = Media("image", ("bytes", "asset"), formats=("png", "jpeg", "webp"))
+_FILE = Media("image", ("bytes",), formats=("png", "jpeg", "webp"))
+_FILE_OR_ID = msgspec.structs.replace(_FILE, forms=("asset", "bytes"))
 _UPLOADS = 8  # at once
 _POLL_LIMIT = 30.0  # seconds for one status read
 
@@ -82,7 +85,8 @@ class Trainings:
         Contract: image.md section 9; POST /v3/assets/training_dataset, then a PUT without a key.
         """
         check_timeout(timeout)
-        return await self._upload(await opened_file(self._runtime, image, _IMAGE, "image"), timeout)
+        (file,) = await opened(self._runtime, {"image": image}, _FILE)
+        return await self._found(file, timeout)
 
     async def create_subject(
         self,
@@ -245,7 +249,8 @@ class Trainings:
         ids = [{**item, "assets_id": "to come"} for item in items]
         if problems := check(model, {**params, "image_dataset_items": ids}):
             raise ValidationError(*(f"{model.id}: {problem}" for problem in problems))
-        files = await self._files(items)
+        given_files = {f"images[{number}]": item["assets_id"] for number, item in enumerate(items)}
+        files = await opened(runtime, given_files, _FILE_OR_ID)
         found = await gather((self._found(file, timeout) for file in files), limit=_UPLOADS)
         params["image_dataset_items"] = [{**item, "assets_id": id_} for item, id_ in zip(items, found, strict=True)]
         call = Call(
@@ -258,22 +263,6 @@ class Trainings:
             timeout=timeout,
         )
         return await self._tasks.submit(call, Submitted, task_id_of, kind=model.id, read=self.reader(kind))
-
-    async def _files(self, items: Sequence[Mapping[str, Any]]) -> list[File | str | int]:
-        """What is to be uploaded, and the ids of what is there. All of it is looked at before anything is sent."""
-        found: list[File | str | int] = []
-        problems: list[str] = []
-        for number, item in enumerate(items):
-            image = item["assets_id"]
-            try:
-                if not isinstance(image, int):
-                    image = await opened(self._runtime, image, _IMAGE, f"images[{number}]")
-                found.append(image)
-            except ValidationError as problem:
-                problems += problem.problems
-        if problems:
-            raise ValidationError(*problems)
-        return found
 
     async def _found(self, file: File | str | int, timeout: float | None) -> str | int:
         return file if isinstance(file, (str, int)) else await self._upload(file, timeout)
