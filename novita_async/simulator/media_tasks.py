@@ -189,10 +189,9 @@ class Tasks:
         file = next((file for file in files if file.size is not None), None)
         if file is None or file.size is None:
             return None
-        digest = hashlib.blake2b(file.data, digest_size=16).digest()
-        source = self._sources.get(digest)
+        source = self._sources.get(file.digest)
         if source is None:
-            source = self._sources[digest] = Source(file.data, file.size)
+            source = self._sources[file.digest] = Source(file.data, file.size)
         return source
 
     def _kind(self, model: Model) -> _Kind:

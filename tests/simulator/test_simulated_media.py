@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
+import gc
 import struct
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -8,6 +11,7 @@ import pytest
 
 from novita_async.simulator import Edit, Outcome, Simulator
 from novita_async.simulator.measure import measure
+from novita_async.simulator.pictures import draw
 
 RESULT = "/v3/async/task-result"
 TXT2IMG = "/v3/async/txt2img"
@@ -127,6 +131,122 @@ async def test_pictures_come_in_the_format_that_was_asked_for(api, kind):
     assert image["image_type"] == kind
     file = await api("GET", image["image_url"], key=None)
     assert (file.headers["content-type"], measure(file.body)) == (f"image/{kind}", (kind, 128, 64))
+
+
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "life", "said"),
+    [
+        (TXT2IMG, {"request": PARAMS}, 3600, "3600"),
+        (KLING, KLING_BODY, 3600, "3600"),
+        (SCHNELL, SCHNELL_BODY, 7 * DAY, 604800),
+        ("/v3/async/qwen-image-txt2img", {"prompt": "a fox", "size": "256*256"}, 30 * DAY, "0"),
+        (
+            "/v3/async/minimax-speech-2.8-turbo",
+            {"text": "Hello", "voice_setting": {"voice_id": "Wise_Woman"}},
+            9 * 3600,
+            "32400",
+        ),
+        (
+            "/v3/async/minimax-speech-02-hd",
+            {"text": "Hello", "voice_setting": {"voice_id": "Wise_Woman"}},
+            DAY,
+            "86400",
+        ),
+    ],
+)
+async def test_links_live_as_long_as_they_say_and_asking_again_does_not_prolong_them(
+    clock, api, path, body, life, said
+):
+    begun = clock.monotonic()
+    answer = (await api("POST", path, body)).json()
+    if "task_id" in answer:
+        await clock.sleep(5)
+        answer = await result(api, answer["task_id"])
+    ended = clock.monotonic()
+    assert ended - begun == (1 if path == SCHNELL else 5)
+    word, output = next((word, answer[f"{word}s"][0]) for word in ("image", "video", "audio") if answer.get(f"{word}s"))
+    assert output[f"{word}_url_ttl"] == said
+    link = output[f"{word}_url"]
+    await clock.sleep(life - 1)
+    assert (await api("GET", link, key=None)).status == 200
+    again = await result(api, answer["task"]["task_id"]) if "task" in answer else {}
+    await clock.sleep(1)
+    assert (await api("GET", link, key=None)).status == 403
+    for each in again.get(f"{word}s", ()):
+        assert (await api("GET", each[f"{word}_url"], key=None)).status == 403
+
+
+async def test_links_of_pictures_that_come_alone_live_for_a_day(clock, api):
+    answer = await api("POST", "/v3/seedream-3-0-txt2img", {"prompt": "a fox", "size": "512x512"})
+    (link,) = answer.json()["image_urls"]
+    await clock.sleep(DAY - 1)
+    assert (await api("GET", link, key=None)).status == 200
+    await clock.sleep(1)
+    assert (await api("GET", link, key=None)).status == 403
+
+
+@pytest.mark.parametrize(("prompt", "unsafe"), [("a fox", False), ("something NSFW", True)])
+async def test_pictures_are_judged_when_that_is_asked_for(clock, api, image_contract, prompt, unsafe):
+    body = {"extra": {"enable_nsfw_detection": True, "nsfw_detection_level": 2}, **with_params(prompt=prompt)}
+    task = await submit(api, body=body)
+    await clock.sleep(5)
+    found = await result(api, task)
+    image_contract.check("TaskResult", found)
+    verdicts = [image["nsfw_detection_result"] for image in found["images"]]
+    assert [each["valid"] for each in verdicts] == [True, True]
+    assert [each["confidence"] > 90 for each in verdicts] == [unsafe, unsafe]
+
+
+async def test_qwen_judges_without_being_asked(clock, api):
+    task = await submit(api, "/v3/async/qwen-image-txt2img", {"prompt": "nsfw"})
+    assert (await result(api, task))["extra"]["has_nsfw_contents"] == []
+    await clock.sleep(5)
+    found = await result(api, task)
+    assert found["extra"]["has_nsfw_contents"] == [True]
+    assert found["task"]["task_type"] == "QWEN_IMAGE_TEXT_TO_IMAGE"
+
+
+async def test_most_image_models_tell_no_progress(clock, api):
+    task = await submit(api, "/v3/async/qwen-image-txt2img", {"prompt": "a fox"})
+    await clock.sleep(3)
+    assert (await result(api, task))["task"] == {
+        "task_id": task,
+        "task_type": "QWEN_IMAGE_TEXT_TO_IMAGE",
+        "status": "TASK_STATUS_PROCESSING",
+        "reason": "",
+        "progress_percent": 0,
+        "eta": 2,
+    }
+
+
+@pytest.mark.parametrize(("seed", "kept"), [(-1, False), (0, False), (7, True)])
+async def test_any_seed_has_several_ways_to_be_said(clock, api, seed, kept):
+    path = "/v3/async/vidu-q3-turbo-t2v" if seed == 0 else "/v3/async/seedance-v1-pro-t2v"
+    body = {"prompt": "a fox", "resolution": "720p", "duration": 5, "seed": seed}
+    found = await result(api, await submit(api, path, body))
+    assert (found["extra"]["seed"] == str(seed)) is kept
+
+
+async def test_what_is_repeated_of_a_request_is_not_its_files(clock, api):
+    image = base64.b64encode(draw("a fox", 1, 64, 64)).decode()
+    task = await submit(api, "/v3/async/img2img", with_params(image_base64=image))
+    said = msgspec.json.decode((await result(api, task))["extra"]["debug_info"]["request_info"])
+    assert said["image_base64"] == image[:512] + "..."
+
+
+async def test_tasks_weigh_little(clock, sim, api):
+    await submit(api, KLING, KLING_BODY)
+    tracemalloc.start()
+    for _ in range(500):
+        await submit(api, KLING, KLING_BODY)
+    gc.collect()
+    weight = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert weight / 500 < 4096  # what is kept of the requests for tests included
+    assert sim.submits == {"kling-v3.0-std-t2v": 501}
 
 
 async def test_a_failed_task_is_an_answer_with_its_reason(clock, sim, api, image_contract):
