@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from ..catalog.check import check, with_defaults
-from ..errors import ValidationError
+from ..errors import CallTimeout, ValidationError
 from ..runtime.arguments import given
 from ..runtime.bodies import Repeatable
 from ..runtime.forms import Form
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..catalog import Model
     from ..runtime.call import Runtime
     from ..runtime.clock import Clock
+    from .prepare import Prepared
 
 __all__ = ["Body", "build", "lay_out"]
 
@@ -53,6 +54,7 @@ async def build(
     *,
     validate: bool = True,
     extra_body: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
 ) -> Body:
     """Check the parameters of a model, lay them out, and put the files in.
 
@@ -64,10 +66,11 @@ async def build(
         params: as they were given; None is left out.
         validate: False holds nothing against the contract. Files and sizes are written as the model wants them still.
         extra_body: merged over the top level.
+        timeout: seconds for the links that have to be fetched first.
 
     Raises:
         ValidationError: everything that is wrong with them.
-        NovitaError: a link that has to be fetched first cannot be.
+        NovitaError: a link that has to be fetched first cannot be, or not in time.
     """
     prepared = prepare(model, given(**params), lenient=not validate)
     if prepared.unseen:
@@ -76,7 +79,7 @@ async def build(
         prepared.problems += [each for each in check(model, prepared.params) if each not in prepared.said]
     _refuse(model, prepared.problems)
     if prepared.links:
-        await prepared.fetch(runtime)
+        await _in_time(runtime, prepared, timeout)
         _refuse(model, prepared.problems)
     files = prepared.files
     body = {**lay_out(model, with_defaults(model, prepared.params)), **(extra_body or {})}
@@ -140,6 +143,17 @@ class _Pieces(Repeatable):
             for place in range(0, file.size, PIECE):
                 yield await self._clock.to_thread(partial(file.base64, place, PIECE))
             yield text
+
+
+async def _in_time(runtime: Runtime, prepared: Prepared, timeout: float | None) -> None:
+    scope = runtime.clock.timeout(timeout)
+    try:
+        async with scope:
+            await prepared.fetch(runtime)
+    except TimeoutError as error:
+        if not scope.expired():
+            raise
+        raise CallTimeout("total", timeout or 0.0, sent=False) from error
 
 
 def _refuse(model: Model, problems: list[str]) -> None:

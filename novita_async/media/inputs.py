@@ -12,7 +12,7 @@ import re
 import stat
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
 from ..errors import ValidationError
@@ -22,11 +22,8 @@ from .results import Output
 if TYPE_CHECKING:
     from ..catalog import Media
 
-__all__ = ["PIECE", "File", "FileInput", "Held", "Link", "Unusable", "plain_text", "recognise"]
+__all__ = ["PIECE", "File", "FileInput", "Held", "Link", "Picture", "Unusable", "plain_text", "recognise"]
 
-#: A file for a model: bytes, the path of a file, an open binary file, a URL, base64, a data URI, a PIL image, or an
-#: output of another model.
-FileInput: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | Output | Any"
 
 PIECE = 3 << 18  # bytes for one visit to a worker thread: 1 MiB of base64, and no padding between two of them
 
@@ -40,6 +37,20 @@ _MORE_TYPES = {
     "m4a": "audio/mp4",
 }  # fmt: skip
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
+
+
+class Picture(Protocol):
+    """A PIL image."""
+
+    @property
+    def mode(self) -> str: ...
+
+    def save(self, fp: IO[bytes], format: str | None = None) -> None: ...
+
+
+#: A file for a model: bytes, the path of a file, an open binary file, a URL, base64, a data URI, a PIL image, or an
+#: output of another model.
+FileInput: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | Picture | Output"
 
 
 class Unusable(ValueError):

@@ -125,7 +125,10 @@ class MediaJobs:
         """A call of a model, checked and not sent."""
         timeout = check_timeout(timeout)
         headers = call_headers(extra_headers)
-        body = await build(self._runtime, model, params, validate=validate, extra_body=extra_body)
+        begun = self._runtime.clock.monotonic()
+        body = await build(self._runtime, model, params, validate=validate, extra_body=extra_body, timeout=timeout)
+        if timeout is not None:  # a link may have been fetched first
+            timeout = max(0.0, timeout - (self._runtime.clock.monotonic() - begun))
         self._warn(model)
         call = Call(
             method=model.method,

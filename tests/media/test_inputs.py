@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from helpers import BASE, KEY, Server, connected, json_reply
+from helpers import BASE, KEY, Server, connected, json_reply, over_sockets
 from PIL import Image
 
 from novita_async import Reply
 from novita_async.catalog import Model, load
-from novita_async.errors import ConnectionLost, OutcomeUnknown, ValidationError
+from novita_async.errors import CallTimeout, ConnectionLost, OutcomeUnknown, ValidationError
 from novita_async.media.bodies import Body, build
 from novita_async.media.inputs import PIECE
 from novita_async.media.pixels import sides
@@ -247,6 +247,22 @@ async def test_no_more_is_fetched_than_may_be_sent(clock):
         (problem,) = await refusal(novita, "img2img", image_base64=LINK, **SD)
     assert problem == "image_base64: what the link leads to is larger than 10485760 bytes"
     assert taken <= 12 << 20
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(20, 1), (6, 2)])
+async def test_the_time_of_a_call_includes_what_is_fetched_for_it(clock, seconds, requests):
+    async def slow(request):
+        await clock.sleep(seconds)
+        return Reply(200, {}, PNG) if request.url == LINK else json_reply({"task_id": "1"})
+
+    server = Server(clock, slow)
+    async with connected(server, clock) as novita:
+        begun = clock.monotonic()
+        with pytest.raises(CallTimeout) as late:
+            await novita.images.submit("img2img", image_base64=LINK, **SD, timeout=10)
+        assert clock.monotonic() - begun == 10
+    assert len(server.requests) == requests
+    assert late.value.sent == (requests == 2)
 
 
 async def test_nothing_is_fetched_for_a_call_that_cannot_go_out(novita, server):
@@ -577,6 +593,19 @@ async def test_the_journal_gets_the_note_and_no_picture(clock, tmp_path, cat):
             await novita.videos.submit("kling-v3.0-std-i2v", prompt="x", image=cat)
         (left,) = await novita.tasks.resume()
         assert left.request["body"] == {"prompt": "x", "image": f"<{cat}, {len(PNG)} bytes>"}
+
+
+async def test_a_large_file_arrives_over_a_real_socket(sim, tmp_path):
+    picture = Image.frombytes("RGB", (900, 900), os.urandom(900 * 900 * 3))
+    picture.save(tmp_path / "noise.png")
+    assert (tmp_path / "noise.png").stat().st_size > 2 << 20
+    async with over_sockets(sim) as novita:
+        task = await novita.videos.submit("minimax-hailuo-02", prompt="x", image=tmp_path / "noise.png")
+        assert (await task.wait()).videos
+    image = text_of((tmp_path / "noise.png").read_bytes(), "image/png")
+    whole = msgspec.json.encode({"prompt": "x", "image": image})
+    assert sim.requests[0].headers["content-length"] == str(len(whole))
+    assert whole.startswith(sim.requests[0].body)  # it keeps the beginning of what came
 
 
 async def test_values_that_cannot_be_written_are_refused(novita):
