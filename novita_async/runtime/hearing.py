@@ -55,7 +55,7 @@ class Hearing:
         self._resumed = resumed
         self.on_done: Callable[[Task[Any]], Awaitable[object] | object] | None = None
         self.read_test: Callable[[str, bytes], Reading[Any]] | None = None
-        self._waiting: dict[str, list[Task[Any]]] = {}
+        self._waiting: dict[str, Task[Any] | list[Task[Any]]] = {}  # a list where there are several handles
         self._expected = 0  # handles that wait for an event
         self._early: dict[str, tuple[float, bytes | None]] = {}
         self._tests = 0  # of them that have a payload
@@ -63,7 +63,7 @@ class Hearing:
         self._seen = 0
         self._timer: TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._followed: dict[str, Callable[[], None]] = {}
+        self._followed: set[str] = set()
         self._delivered: dict[str, None] = {}
         self._ended: deque[Task[Any]] = deque()
         self._workers: set[asyncio.Task[None]] = set()
@@ -73,7 +73,8 @@ class Hearing:
 
     def begin(self, task: Task[Any]) -> None:
         """Somebody waits for a task now."""
-        self._waiting.setdefault(task.id, []).append(task)
+        others = self._handles(task.id)
+        self._waiting[task.id] = [*others, task] if others else task
         self._expected += bool(task.webhook)
         early = self._early.pop(task.id, None)
         if early is not None:
@@ -83,12 +84,17 @@ class Hearing:
 
     def end(self, task: Task[Any]) -> None:
         """Nobody waits for it any more. Safe to call twice."""
-        handles = self._waiting.get(task.id, [])
+        handles = self._handles(task.id)
         if task in handles:
-            handles.remove(task)
             self._expected -= bool(task.webhook)
-            if not handles:
+            if len(handles) > 1:
+                self._waiting[task.id] = [each for each in handles if each is not task]
+            else:
                 del self._waiting[task.id]
+
+    def _handles(self, task_id: str) -> list[Task[Any]]:
+        waiting = self._waiting.get(task_id)
+        return waiting if isinstance(waiting, list) else [waiting] if waiting is not None else []
 
     def submitted(self, task: Task[Any]) -> None:
         """A task was submitted with a webhook."""
@@ -107,9 +113,10 @@ class Hearing:
         Raises:
             ConfigError: the journal cannot be written, so that other processes would not hear of it.
         """
-        if self._tell_all(task_id, test):
+        handles = self._tell_all(task_id, test)
+        if handles:
             if self.on_done is not None:
-                self._follow(self._waiting[task_id][0])
+                self._follow(handles[0])
         elif self._journal is not None:
             entry = await self._journal.hear(task_id, test)
             if self.on_done is not None:
@@ -121,13 +128,13 @@ class Hearing:
                         del self._unknown[next(iter(self._unknown))]
                     self._look_later()
 
-    def _tell_all(self, task_id: str, test: bytes | None) -> bool:
-        handles = list(self._waiting.get(task_id, ()))
+    def _tell_all(self, task_id: str, test: bytes | None) -> list[Task[Any]]:
+        handles = self._handles(task_id)
         for task in handles:
             self._tell(task, test)
         if not handles:
             self._remember(task_id, test)
-        return bool(handles)
+        return handles
 
     def _tell(self, task: Task[Any], test: bytes | None) -> None:
         if test is not None and task.webhook == "test" and self.read_test is not None:
@@ -197,7 +204,8 @@ class Hearing:
         def heard(error: Exception | None) -> None:
             if self._closed or (error is None and not task.done):
                 return
-            self._followed.pop(task.id)()
+            self._followed.discard(task.id)
+            task.unlisten(heard)
             late = self._clock.monotonic() - since > _FOLLOWED
             if error is not None and passing(error) and not late:
                 self._follow(task)  # the platform may be down for longer than a caller would wait
@@ -206,7 +214,8 @@ class Hearing:
             else:
                 self._deliver_soon(task)
 
-        self._followed[task.id] = task.listen(heard)
+        self._followed.add(task.id)
+        task.listen(heard)
         if task.done:
             heard(None)
 

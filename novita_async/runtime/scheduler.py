@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -77,26 +77,17 @@ def passing(error: Exception) -> bool:
 
 
 class Watch:
-    """One thing that is waited for. `read` asks the platform once and says whether it is over."""
+    """One thing that is waited for.
 
-    __slots__ = (
-        *("again", "cadence", "due", "failures", "heard", "notify", "polls", "progress", "read", "reader", "since"),
-        *("watched", "webhook"),
-    )
+    Args:
+        cadence: says when it is read next.
+        since: when it was submitted, on the client's clock.
+        webhook: whether an event will tell of its end.
+    """
 
-    def __init__(
-        self,
-        read: Callable[[], Awaitable[bool]],
-        notify: Callable[[Exception | None], None],
-        *,
-        progress: Callable[[], tuple[float, float]],
-        cadence: Cadence,
-        since: float,
-        webhook: bool = False,
-    ) -> None:
-        self.read = read
-        self.notify = notify
-        self.progress = progress
+    __slots__ = (*("again", "cadence", "due", "failures", "heard", "polls", "reader", "since", "watched", "webhook"),)
+
+    def __init__(self, *, cadence: Cadence, since: float, webhook: bool = False) -> None:
         self.cadence = cadence
         self.since = since
         self.webhook = webhook
@@ -107,6 +98,18 @@ class Watch:
         self.reader: asyncio.Task[None] | None = None  # the read that is in flight
         self.heard: float | None = None  # when there was news of it
         self.again = False  # there was while it was read, which may have been answered before
+
+    async def read(self) -> bool:
+        """Ask the platform once; whether it is over."""
+        raise NotImplementedError
+
+    def notify(self, error: Exception | None) -> None:
+        """There was a read, or this error has ended the wait."""
+        raise NotImplementedError
+
+    def progress(self) -> tuple[float, float]:
+        """Seconds left and percent done as the platform sees them; 0 where it says nothing."""
+        raise NotImplementedError
 
 
 class Scheduler:

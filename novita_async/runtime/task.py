@@ -22,6 +22,7 @@ from .scheduler import Watch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from .scheduler import Cadence
     from .tasks import TaskSet
 
 __all__ = ["Read", "Reading", "Task", "Update"]
@@ -165,7 +166,7 @@ class Task(Generic[T]):
             NotFound: the platform does not know the task.
             TaskExpired: nor can it: the submit was more than 30 days ago.
         """
-        await self._read()
+        await self.read_status()
         if self._gone is not None:
             raise self._expired() from self._gone
         return self.update()
@@ -209,11 +210,14 @@ class Task(Generic[T]):
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
             def heard(error: Exception | None) -> None:
-                if not future.done() and (error is not None or self.done):
-                    future.set_exception(error) if error is not None else future.set_result(None)
+                try:
+                    if on_update is not None and error is None:
+                        on_update(self.update())
+                finally:
+                    if not future.done() and (error is not None or self.done):
+                        future.set_exception(error) if error is not None else future.set_result(None)
 
-            stops = [self.report_to(on_update)] if on_update is not None else []
-            stops.append(self.listen(heard))
+            self.listen(heard)
             scope = self._tasks.runtime.clock.timeout(limit)
             try:
                 async with scope:
@@ -232,8 +236,7 @@ class Task(Generic[T]):
                     await self._abandon()
                 raise
             finally:
-                for stop in stops:
-                    stop()
+                self.unlisten(heard)
         return await self.result(settle=settle)
 
     async def result(self, *, settle: bool = True) -> T:
@@ -284,7 +287,7 @@ class Task(Generic[T]):
             news.append(error)
             ring.set()
 
-        stop = self.listen(heard)
+        self.listen(heard)
         try:
             over = self.done
             while not over:
@@ -301,33 +304,29 @@ class Task(Generic[T]):
                 over = self.done  # before the caller takes its time: what is read meanwhile is an update too
                 yield self.update()
         finally:
-            stop()
+            self.unlisten(heard)
 
     # ------------------------------------------------------------------------- for those who wait for many
 
-    def listen(self, listener: Callable[[Exception | None], None]) -> Callable[[], None]:
-        """Call a function after every read, with the error that ended the wait or None; returns what stops that."""
+    def listen(self, listener: Callable[[Exception | None], None]) -> None:
+        """Call a function after every read, with the error that ended the wait or None, until `unlisten`."""
         tasks = self._tasks
         tasks.runtime.enter()
         if self._watch is None:
-            self._watch = Watch(
-                self._read,
-                self._notify,
-                progress=self._progress,
-                cadence=tasks.cadence,
-                since=self._since,
-                webhook=bool(self.webhook),
-            )
+            self._watch = _Watch(self, cadence=tasks.cadence, since=self._since, webhook=bool(self.webhook))
         self._listeners.append(listener)
         if not self.done:
             tasks.scheduler.add(self._watch)
             if len(self._listeners) == 1:
                 tasks.hearing.begin(self)
-        return lambda: self._unlisten(listener)
 
-    def report_to(self, on_update: Callable[[Update], None]) -> Callable[[], None]:
-        """Give a function an update after every read that succeeds; returns what stops that."""
-        return self.listen(lambda error: on_update(self.update()) if error is None else None)
+    def unlisten(self, listener: Callable[[Exception | None], None]) -> None:
+        """Call it no more. The wait ends with its last listener. Safe to call twice."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+        if not self._listeners and self._watch is not None:
+            self._tasks.scheduler.remove(self._watch)
+            self._tasks.hearing.end(self)
 
     def update(self) -> Update:
         """What the last read said."""
@@ -363,7 +362,8 @@ class Task(Generic[T]):
 
     # -------------------------------------------------------------------------------------------------
 
-    async def _read(self) -> bool:
+    async def read_status(self) -> bool:
+        """Read the status once; whether that was the end."""
         try:
             self._reading = await self.read(self.id)
         except NotFound as error:
@@ -379,17 +379,8 @@ class Task(Generic[T]):
         text = f"submitted more than {_KEPT_DAYS} days ago, and the platform no longer has it"
         return TaskExpired(text, task_id=self.id, handle=self)
 
-    def _unlisten(self, listener: Callable[[Exception | None], None]) -> None:
-        if listener in self._listeners:
-            self._listeners.remove(listener)
-        if not self._listeners and self._watch is not None:
-            self._tasks.scheduler.remove(self._watch)
-            self._tasks.hearing.end(self)
-
-    def _progress(self) -> tuple[float, float]:
-        return self.eta, self.progress
-
-    def _notify(self, error: Exception | None) -> None:
+    def notify(self, error: Exception | None) -> None:
+        """Tell everyone who waits that there was a read, or what ended the wait."""
         if isinstance(error, NovitaError):
             error.task_id, error.handle = self.id, self
         for listener in list(self._listeners):
@@ -408,3 +399,22 @@ class Task(Generic[T]):
             await uninterrupted(once())
         except Exception as error:
             raise asyncio.CancelledError(f"{self!r} could not be cancelled: {error}") from error
+
+
+class _Watch(Watch):
+    """What the scheduler has of a task. One object, and none for each of its methods: there may be many thousands."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: Task[Any], *, cadence: Cadence, since: float, webhook: bool) -> None:
+        super().__init__(cadence=cadence, since=since, webhook=webhook)
+        self._task = task
+
+    async def read(self) -> bool:
+        return await self._task.read_status()
+
+    def notify(self, error: Exception | None) -> None:
+        self._task.notify(error)
+
+    def progress(self) -> tuple[float, float]:
+        return self._task.eta, self._task.progress

@@ -18,7 +18,7 @@ from .hearing import Hearing
 from .retry import never_started
 from .scheduler import default_cadence
 from .task import Task
-from .wait_all import PAUSE_EVERY, WaitAll
+from .wait_all import PAUSE_EVERY, WaitAll, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -225,32 +225,25 @@ class TaskSet:
         ended: deque[tuple[Task[T], Exception | None]] = deque()
         ring = asyncio.Event()
 
-        def listener(task: Task[T]) -> Callable[[Exception | None], None]:
-            def heard(error: Exception | None) -> None:
-                if error is not None or task.done:
-                    ended.append((task, error))
-                    ring.set()
+        waiters: dict[Task[T], Waiter[T]] = {}
 
-            return heard
+        def heard(waiter: Waiter[T], error: Exception | None) -> None:
+            del waiters[waiter.task]
+            ended.append((waiter.task, error))
+            ring.set()
 
-        stops: dict[Task[T], list[Callable[[], None]]] = {}
         try:
             for number, task in enumerate(tuple(waiting), 1):
                 if task.done:
                     ended.append((task, None))
                 else:
-                    stops[task] = [task.report_to(on_update)] if on_update is not None else []
-                    stops[task].append(task.listen(listener(task)))
+                    waiters[task] = Waiter(task, heard, on_update)
                 if number % PAUSE_EVERY == 0:
                     await self.runtime.clock.sleep(0)
             while waiting:
                 while ended:
                     task, error = ended.popleft()
-                    if task not in waiting:
-                        continue
                     del waiting[task]
-                    for stop in stops.pop(task, ()):
-                        stop()
                     if error is not None:
                         raise error
                     yield task
@@ -263,9 +256,8 @@ class TaskSet:
                 except TimeoutError:
                     raise next(iter(waiting)).overdue(limit) from None
         finally:
-            for each in stops.values():
-                for stop in each:
-                    stop()
+            for waiter in waiters.values():
+                waiter.stop()
 
     async def resume(self) -> list[Task[Any] | UnknownSubmit]:
         """Everything that an earlier process submitted and did not see the end of, oldest first.

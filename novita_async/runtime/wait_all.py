@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .task import Update
     from .tasks import TaskSet
 
-__all__ = ["PAUSE_EVERY", "WaitAll"]
+__all__ = ["PAUSE_EVERY", "WaitAll", "Waiter"]
 
 T = TypeVar("T")
 
@@ -26,6 +26,45 @@ T = TypeVar("T")
 PAUSE_EVERY = 500
 
 _ANSWER_LIMIT = 5.0  # seconds for submits under way to be answered once the wait is over
+
+
+class Waiter(Generic[T]):
+    """Who waits for one of many tasks. It begins at once, and is one object: there may be many thousands.
+
+    Args:
+        task: what is waited for.
+        on_end: called once, with this and with the error that ended the wait, or None when the task has ended.
+        on_update: called after every read.
+        number: the caller's own.
+    """
+
+    __slots__ = ("_on_end", "_on_update", "number", "task")
+
+    def __init__(
+        self,
+        task: Task[T],
+        on_end: Callable[[Waiter[T], Exception | None], None],
+        on_update: Callable[[Update], None] | None,
+        number: int = 0,
+    ) -> None:
+        self.task = task
+        self.number = number
+        self._on_end = on_end
+        self._on_update = on_update
+        task.listen(self)
+
+    def __call__(self, error: Exception | None) -> None:
+        try:
+            if self._on_update is not None and error is None:
+                self._on_update(self.task.update())
+        finally:
+            if error is not None or self.task.done:
+                self.stop()
+                self._on_end(self, error)
+
+    def stop(self) -> None:
+        """Wait no more."""
+        self.task.unlisten(self)
 
 
 class WaitAll(Generic[T]):
@@ -62,7 +101,7 @@ class WaitAll(Generic[T]):
         self._handles: dict[int, Task[T]] = {}
         self._errors: dict[int, Exception] = {}
         self._failed: int | None = None
-        self._waiting: dict[int, list[Callable[[], None]]] = {}
+        self._waiting: dict[int, Waiter[T]] = {}
         self._counted: set[int] = set()  # submitted here and not ended
         self._submits: dict[asyncio.Task[Task[T]], int] = {}
         self._over = False
@@ -78,9 +117,8 @@ class WaitAll(Generic[T]):
             raise
         finally:
             self._over = True
-            for stops in self._waiting.values():
-                for stop in stops:
-                    stop()
+            for waiter in self._waiting.values():
+                waiter.stop()
             await self._finish_submits()
             self._drop_rest()
         if self._failed is not None:
@@ -165,21 +203,14 @@ class WaitAll(Generic[T]):
         if task.done:
             self._end(number, None)
             return
-        if self._over:
-            return
+        if not self._over:
+            self._waiting[number] = Waiter(task, self._ended, self._on_update, number)
 
-        def heard(error: Exception | None) -> None:
-            if error is not None or task.done:
-                self._end(number, error)
-
-        stops = self._waiting[number] = []
-        if self._on_update is not None:
-            stops.append(task.report_to(self._on_update))
-        stops.append(task.listen(heard))
+    def _ended(self, waiter: Waiter[T], error: Exception | None) -> None:
+        self._end(waiter.number, error)
 
     def _end(self, number: int, error: Exception | None) -> None:
-        for stop in self._waiting.pop(number, ()):
-            stop()
+        self._waiting.pop(number, None)
         self._counted.discard(number)
         self._ring.set()
         if error is None:

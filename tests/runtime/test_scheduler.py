@@ -27,12 +27,11 @@ from novita_async.errors import (
 from novita_async.runtime.scheduler import Progress, Scheduler, Watch, default_cadence
 
 
-class Job:
+class Job(Watch):
     """Something that is over after so many seconds; each read of it may fail first, or take its time."""
 
     def __init__(self, clock, *, seconds=1e9, errors=(), takes=0.0, eta=False, percent=False, cadence=default_cadence):
         self.clock = clock
-        self.since = clock.monotonic()
         self.seconds = seconds
         self.errors = list(errors)
         self.takes = takes
@@ -41,11 +40,15 @@ class Job:
         self.reading = 0
         self.told: list[Exception | None] = []
         self.ended_at = -1.0
-        self.watch = Watch(self.read, self.notify, progress=self.progress, cadence=cadence, since=self.since)
+        super().__init__(cadence=cadence, since=clock.monotonic())
 
     @property
     def age(self):
         return self.clock.monotonic() - self.since
+
+    @property
+    def watch(self):
+        return self
 
     async def read(self):
         self.reads.append(self.age)

@@ -232,11 +232,11 @@ async def test_callbacks_hear_of_every_read_and_may_fail_without_harm(novita, cl
     def broken(error):
         raise ZeroDivisionError("in a callback")
 
-    stops = [job.task.listen(broken), job.task.listen(heard.append)]
+    for listener in (broken, heard.append):
+        job.task.listen(listener)
     assert await job.task.wait() == "the result of job-1"
-    for stop in stops:
-        stop()
-        stop()
+    for listener in (broken, broken, heard.append, heard.append):
+        job.task.unlisten(listener)
     assert heard == [None] * job.reads
     assert [type(problem) for problem in problems] == [ZeroDivisionError] * job.reads
 
@@ -321,6 +321,26 @@ async def test_ten_thousand_waiting_tasks_are_no_tasks_of_the_loop_and_little_me
     ending.cancel()
     await asyncio.wait({ending})
     assert novita.stats()["waiting"] == 0
+
+
+@pytest.mark.parametrize("how", ["as_completed", "wait_all"])
+async def test_a_task_that_waits_is_a_handful_of_objects_for_the_garbage_collector(novita, clock, how):
+    """It stops the loop for as long as it takes to look at all there are."""
+    without_debug()
+    jobs = [Job(novita, clock, 3600, name=str(number)) for number in range(2000)]
+    tasks = [job.task for job in jobs]
+    gc.collect()
+    before = len(gc.get_objects())
+    if how == "as_completed":
+        waiting = asyncio.ensure_future(anext(novita.tasks.as_completed(tasks)))
+    else:
+        waiting = asyncio.ensure_future(novita.tasks.wait_all(tasks))
+    await turns()
+    gc.collect()
+    assert novita.stats()["waiting"] == 2000
+    assert (len(gc.get_objects()) - before) / 2000 <= 5
+    waiting.cancel()
+    await asyncio.wait({waiting})
 
 
 # ------------------------------------------------------------------------------------------------ the end
