@@ -137,6 +137,7 @@ class SpeechStream(FileStream):
                 break
             if isinstance(piece, Audio):
                 self._know(piece.type)
+                await self._pieces.aclose()  # else it keeps the place that the link may have to wait for
                 self._file = await piece.open().__aenter__()
             elif piece:
                 return self._took(piece)

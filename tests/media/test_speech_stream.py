@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from novita_async import Reply, Request
+from novita_async import Limits, Reply, Request
 from novita_async.errors import (
     APIError,
     AuthenticationError,
     BadRequest,
+    ClientClosed,
     ConnectionLost,
     OutcomeUnknown,
     ProtocolError,
@@ -23,6 +25,7 @@ from novita_async.errors import (
     ValidationError,
 )
 from novita_async.simulator import Drop, Refuse, Simulator, Stream
+from novita_async.testing.probes import cancelled_at
 from tests.helpers import KEY, Server, connected, events, inside, json_reply, over_sockets, refusal, several, turns
 
 if TYPE_CHECKING:
@@ -369,6 +372,47 @@ async def test_a_cancelled_read_lets_go(clock: JumpClock):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("linked", [False, True])
+async def test_cancelled_at_any_await_a_stream_leaves_nothing(
+    clock: JumpClock, tmp_path: pathlib.Path, linked: bool, late: bool
+):
+    """A repeat before the first sound, a link that has to be fetched, and the writes of the file among them."""
+    path = tmp_path / "a.mp3"
+    link = json_reply({"audio": "https://files.test/a.mp3"})
+    whole = b"".join([*nested(), event({"data": {"status": 2}})])
+
+    async def work(novita: AsyncNovita) -> None:
+        await (await speak(novita)).save(path)
+
+    awaits = 0
+    for awaits in itertools.count(1):
+        answers = [link, raw(SOUND, "audio/mpeg")] if linked else [events(failure(1002)), events(several(whole))]
+        server = Server(clock, *answers)
+        async with connected(server, clock, limits=Limits(requests=1)) as novita:
+            if not await cancelled_at(work(novita), awaits, late=late):
+                break
+        assert [file.name for file in tmp_path.iterdir()] in ([], ["a.mp3"])
+        path.unlink(missing_ok=True)
+    assert path.read_bytes() == SOUND
+    assert awaits > 5
+
+
+async def test_a_client_that_is_closed_ends_its_streams(clock: JumpClock):
+    async def body() -> AsyncIterator[bytes]:
+        yield nested()[0]
+        await asyncio.Event().wait()
+
+    async with connected(Server(clock, events(body())), clock) as novita:
+        stream = await speak(novita)
+        assert await stream.read() == PARTS[0]
+        reading = asyncio.create_task(stream.read())
+        await turns()
+        await novita.aclose()
+        with pytest.raises((ClientClosed, ConnectionLost)):
+            await reading
 
 
 async def test_a_refused_call_raises_before_there_is_a_stream(clock: JumpClock):
