@@ -273,6 +273,8 @@ class Trainings:
         link = await self._runtime.fetch(Call(method="POST", url=url, body=body, timeout=timeout), _Link)
         if link.method.upper() != "PUT":
             raise ProtocolError(f"the platform wants the picture by {link.method!r}, and only PUT is known")
+        if not link.upload_url.startswith(("https://", "http://")):
+            raise ProtocolError(f"the place for the picture is not an http address: {link.upload_url[:100]!r}")
         await put(self._runtime, link.upload_url, file, headers=_headers(link.headers), timeout=timeout)
         return link.assets_id
 

@@ -9,6 +9,7 @@ from helpers import BASE, TASK_RESULT, connected, inside, json_reply
 from novita_async.catalog import load
 from novita_async.catalog.check import check
 from novita_async.errors import ModelRetiredWarning, ValidationError
+from novita_async.media.words import arrange
 from novita_async.simulator.encode import picture
 
 pytestmark = pytest.mark.filterwarnings("ignore::novita_async.errors.ModelRetiredWarning")
@@ -110,68 +111,70 @@ async def test_every_model_that_paints_over_is_reached_by_prompt_and_picture(nov
 # ------------------------------------------------------------------------------------------- words
 
 
-@pytest.mark.parametrize(
-    ("model", "words", "expected"),
-    [
-        ("txt2img", {"n": 3}, {"image_num": 3}),
-        ("flux-1-kontext-dev", {"n": 1}, {"num_images": 1}),
-        ("seedream-4.0", {"n": 3}, {"max_images": 3, "sequential_image_generation": "auto"}),
-        (
-            "seedream-5.0-lite",
-            {"n": 3},
-            {"sequential_image_generation_options": {"max_images": 3}, "sequential_image_generation": "auto"},
-        ),
-        ("seedream-5.0-lite", {"size": (2048, 2560)}, {"size": "2048x2560"}),
-        ("qwen-image-txt2img", {"size": (512, 512)}, {"size": "512*512"}),
-        ("qwen-image-txt2img", {"size": "512x512"}, {"size": "512*512"}),
-        ("txt2img", {"size": (512, 768)}, {"width": 512, "height": 768}),
-        ("flux-1-kontext-pro", {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}),
-        ("txt2img", {"format": "webp"}, {"extra": {"response_image_type": "webp"}}),
-        (
-            "txt2img",
-            {"format": "PNG", "extra": {"enable_nsfw_detection": True}},
-            {"extra": {"enable_nsfw_detection": True, "response_image_type": "png"}},
-        ),
-        ("flux-1-schnell", {"format": "jpg"}, {"response_image_format": "jpeg"}),
-        ("flux-1-kontext-dev", {"format": "png"}, {"output_format": "png"}),
-        ("seedream-3-0-txt2img", {"format": "b64_json"}, {"response_format": "b64_json"}),
-        ("txt2img", {"seed": 7, "negative_prompt": "fog"}, {"seed": 7, "negative_prompt": "fog"}),
-        ("txt2img", {"steps": 30, "model_name": "a.safetensors"}, {"steps": 30, "model_name": "a.safetensors"}),
-    ],
-)
-async def test_a_word_for_pictures_is_written_as_its_model_has_it(novita, platform, model, words, expected):
-    await novita.images.generate("a lighthouse", model=model, **words)
-    assert right(platform, model).items() >= expected.items()
+PICTURE_WORDS = [
+    ("txt2img", {"n": 3}, {"image_num": 3}),
+    ("flux-1-kontext-dev", {"n": 1}, {"num_images": 1}),
+    ("seedream-4.0", {"n": 3}, {"max_images": 3, "sequential_image_generation": "auto"}),
+    (
+        "seedream-5.0-lite",
+        {"n": 3},
+        {"sequential_image_generation_options": {"max_images": 3}, "sequential_image_generation": "auto"},
+    ),
+    ("seedream-5.0-lite", {"size": (2048, 2560)}, {"size": "2048x2560"}),
+    ("qwen-image-txt2img", {"size": (512, 512)}, {"size": "512*512"}),
+    ("qwen-image-txt2img", {"size": "512x512"}, {"size": "512*512"}),
+    ("txt2img", {"size": (512, 768)}, {"width": 512, "height": 768}),
+    ("flux-1-kontext-pro", {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}),
+    ("txt2img", {"format": "webp"}, {"extra": {"response_image_type": "webp"}}),
+    (
+        "txt2img",
+        {"format": "PNG", "extra": {"enable_nsfw_detection": True}},
+        {"extra": {"enable_nsfw_detection": True, "response_image_type": "png"}},
+    ),
+    ("flux-1-schnell", {"format": "jpg"}, {"response_image_format": "jpeg"}),
+    ("flux-1-kontext-dev", {"format": "png"}, {"output_format": "png"}),
+    ("seedream-3-0-txt2img", {"format": "b64_json"}, {"response_format": "b64_json"}),
+    ("txt2img", {"seed": 7, "negative_prompt": "fog"}, {"seed": 7, "negative_prompt": "fog"}),
+    ("txt2img", {"steps": 30, "model_name": "a.safetensors"}, {"steps": 30, "model_name": "a.safetensors"}),
+]
 
 
-@pytest.mark.parametrize(
-    ("model", "words", "expected"),
-    [
-        ("kling-v3.0-std-t2v", {"duration": 5.0}, {"duration": 5}),
-        ("kling-v3.0-std-t2v", {"duration": "5"}, {"duration": 5}),
-        ("kling-v2.1-t2v-master", {"duration": 10}, {"duration": "10"}),
-        ("wan2.6-t2v", {"size": (1280, 720)}, {"size": "1280*720"}),
-        ("hunyuan-video-fast", {"size": (720, 1280)}, {"width": 720, "height": 1280}),
-        ("vidu-q3-pro-t2v", {"resolution": "1080P"}, {"resolution": "1080p"}),
-        ("minimax-hailuo-02", {"resolution": "768p"}, {"resolution": "768P"}),
-        ("seedance-v1.5-pro-t2v", {"aspect_ratio": "9:16"}, {"ratio": "9:16"}),
-        ("kling-v3.0-pro-i2v", {"image": LINK, "end_image": LAST}, {"image": LINK, "end_image": LAST}),
-        ("wan2.7-i2v", {"image": LINK, "end_image": LAST}, {"image_url": LINK, "last_frame_url": LAST}),
-        ("seedance-v1-pro-i2v", {"image": LINK, "end_image": LAST}, {"image": LINK, "last_image": LAST}),
-        ("wan2.6-i2v", {"image": LINK}, {"img_url": LINK}),
-        ("vidu-q1-img2video", {"image": LINK}, {"images": [LINK]}),
-        ("vidu-q1-reference2video", {"image": [LINK, LAST]}, {"images": [LINK, LAST]}),
-        ("kling-v3.0-std-t2v", {"sound": True}, {"sound": True}),
-        (
-            "wan-t2v",
-            {"extra": {"webhook": {"url": "https://a.test/b"}}},
-            {"extra": {"webhook": {"url": "https://a.test/b"}}},
-        ),
-    ],
-)
-async def test_a_word_for_videos_is_written_as_its_model_has_it(novita, platform, model, words, expected):
-    await novita.videos.generate("a boat", model=model, **words)
-    assert right(platform, model).items() >= expected.items()
+async def test_a_word_for_pictures_is_written_as_its_model_has_it(novita, platform):
+    for model, words, expected in PICTURE_WORDS:
+        platform.sent.clear()
+        await novita.images.generate("a lighthouse", model=model, **words)
+        assert right(platform, model).items() >= expected.items(), f"{model} {words}"
+
+
+VIDEO_WORDS = [
+    ("kling-v3.0-std-t2v", {"duration": 5.0}, {"duration": 5}),
+    ("kling-v3.0-std-t2v", {"duration": "5"}, {"duration": 5}),
+    ("kling-v2.1-t2v-master", {"duration": 10}, {"duration": "10"}),
+    ("wan2.6-t2v", {"size": (1280, 720)}, {"size": "1280*720"}),
+    ("hunyuan-video-fast", {"size": (720, 1280)}, {"width": 720, "height": 1280}),
+    ("vidu-q3-pro-t2v", {"resolution": "1080P"}, {"resolution": "1080p"}),
+    ("minimax-hailuo-02", {"resolution": "768p"}, {"resolution": "768P"}),
+    ("seedance-v1.5-pro-t2v", {"aspect_ratio": "9:16"}, {"ratio": "9:16"}),
+    ("kling-v3.0-pro-i2v", {"image": LINK, "end_image": LAST}, {"image": LINK, "end_image": LAST}),
+    ("wan2.7-i2v", {"image": LINK, "end_image": LAST}, {"image_url": LINK, "last_frame_url": LAST}),
+    ("seedance-v1-pro-i2v", {"image": LINK, "end_image": LAST}, {"image": LINK, "last_image": LAST}),
+    ("wan2.6-i2v", {"image": LINK}, {"img_url": LINK}),
+    ("vidu-q1-img2video", {"image": LINK}, {"images": [LINK]}),
+    ("vidu-q1-reference2video", {"image": [LINK, LAST]}, {"images": [LINK, LAST]}),
+    ("kling-v3.0-std-t2v", {"sound": True}, {"sound": True}),
+    (
+        "wan-t2v",
+        {"extra": {"webhook": {"url": "https://a.test/b"}}},
+        {"extra": {"webhook": {"url": "https://a.test/b"}}},
+    ),
+]
+
+
+async def test_a_word_for_videos_is_written_as_its_model_has_it(novita, platform):
+    for model, words, expected in VIDEO_WORDS:
+        platform.sent.clear()
+        await novita.videos.generate("a boat", model=model, **words)
+        assert right(platform, model).items() >= expected.items(), f"{model} {words}"
 
 
 async def test_a_clip_of_a_legacy_model_can_be_a_gif(novita, platform):
@@ -243,47 +246,84 @@ async def test_headers_and_fields_that_the_sdk_does_not_know_go_along(novita, pl
     assert platform.sent[0][1]["novel"] == 1
 
 
+#: Of each word a value that nothing has by itself.
+SAID = {
+    "prompt": "said",
+    "negative_prompt": "said",
+    "image": "said://image",
+    "end_image": "said://end",
+    "mask": "said://mask",
+    "size": "61x67",
+    "aspect_ratio": "61:67",
+    "resolution": "61p",
+    "scale": 61,
+    "duration": 61,
+    "n": 61,
+    "seed": 61,
+    "format": "said",
+}
+
+
+@pytest.mark.parametrize("model", [each.id for each in MODELS.values() if each.product in ("images", "videos")])
+def test_no_word_is_dropped_by_any_model(model):
+    """Whatever was asked for stands among the parameters, or is refused by its name."""
+    taken, refused = [], []
+    for word, value in SAID.items():
+        words = {word: value}
+        if word == "end_image" or (word == "image" and MODELS[model].task == "startend2v"):
+            words = {"image": SAID["image"], "end_image": SAID["end_image"]}
+        try:
+            params = arrange(MODELS[model], {}, **words)
+        except ValidationError as error:
+            refused.append((word, error.problems))
+            continue
+        taken.append(word)
+        assert str(value) in str(params)
+    assert all(any(f": {word}: it has no such choice" in each for each in problems) for word, problems in refused)
+    assert taken or model in ("heygen-video-translate", "video-merge-face")
+
+
 # ----------------------------------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize(
-    ("work", "words"),
-    [
-        (lambda n: n.images.generate("x", model="qwen-image-txt2img", n=2), "n: it has no such choice"),
-        (lambda n: n.images.generate("x", model="qwen-image-txt2img", aspect_ratio="1:1"), "aspect_ratio: .* size"),
-        (lambda n: n.images.generate("x", model="hunyuan-image-3", format="png"), "format: it has no such choice"),
-        (lambda n: n.images.generate("x", seed=7), "seedream-5.0-lite: seed: it has no such choice"),
-        (lambda n: n.images.generate("x", size=(100, 100)), "seedream-5.0-lite: size: "),
-        (lambda n: n.images.generate("x", n=99), "max_images: 99 is more than 15"),
-        (lambda n: n.images.generate("x", n=0), "max_images: 0 is less than 1"),
-        (lambda n: n.images.generate("x", nagative_prompt="y"), "nagative_prompt: there is no such parameter"),
-        (lambda n: n.images.generate("x", model="txt2img", n=2, image_num=3), "n and image_num are the same"),
-        (
-            lambda n: n.images.generate("x", model="txt2img", format="png", extra={"response_image_type": "webp"}),
-            "format and extra.response_image_type are the same",
-        ),
-        (lambda n: n.images.generate("x", model="txt2img", format="png", extra=[1]), "extra: a mapping is wanted"),
-        (lambda n: n.images.generate("x", model="remove-background"), "prompt: it has no such choice; it takes image"),
-        (lambda n: n.images.generate("x", model="kling-v3.0-std-t2v"), "belongs to novita.videos"),
-        (lambda n: n.images.edit("x", [LINK, LAST], model="qwen-image-edit"), "image: 2 pictures, and image takes one"),
-        (lambda n: n.images.edit("x", LINK, mask=LAST, model="seedream-4.5"), "mask: it has no such choice"),
-        (lambda n: n.images.upscale(PNG, scale=5), "scale_factor: 5 is more than 4"),
-        (lambda n: n.images.upscale(PNG, scale=2, resolution="4k"), "scale: it has no such choice"),
-        (lambda n: n.videos.generate("x", image=LINK, model="kling-v3.0-std-t2v"), "image: it has no such choice"),
-        (lambda n: n.videos.generate("x", end_image=LAST), "kling-v3.0-std-i2v: image: missing"),
-        (lambda n: n.videos.generate("x", image=LINK, model="vidu-q1-startend2video"), "end_image: missing"),
-        (lambda n: n.videos.generate("x", end_image=LINK, model="vidu-q1-startend2video"), ": image: missing"),
-        (lambda n: n.videos.generate("x", image=LINK, end_image=LAST, model="vidu-q1-img2video"), "end_image: it has"),
-        (lambda n: n.videos.generate("x", size=(1280, 720)), "size: it has no such choice; it takes .*aspect_ratio"),
-        (lambda n: n.videos.generate("x", duration=60), "duration: 60 is more than 15"),
-        (lambda n: n.videos.generate("x", seed=7), "seed: it has no such choice"),
-        (lambda n: n.videos.generate(), "prompt: missing"),
-        (lambda n: n.videos.generate("x", model="txt2video"), "model_name: missing"),
-    ],
-)
-async def test_what_a_model_cannot_do_is_said_and_nothing_is_sent(novita, platform, work, words):
-    with pytest.raises(ValidationError, match=words):
-        await work(novita)
+REFUSED = [
+    (lambda n: n.images.generate("x", model="qwen-image-txt2img", n=2), "n: it has no such choice"),
+    (lambda n: n.images.generate("x", model="qwen-image-txt2img", aspect_ratio="1:1"), "aspect_ratio: .* size"),
+    (lambda n: n.images.generate("x", model="hunyuan-image-3", format="png"), "format: it has no such choice"),
+    (lambda n: n.images.generate("x", seed=7), "seedream-5.0-lite: seed: it has no such choice"),
+    (lambda n: n.images.generate("x", size=(100, 100)), "seedream-5.0-lite: size: "),
+    (lambda n: n.images.generate("x", n=99), "max_images: 99 is more than 15"),
+    (lambda n: n.images.generate("x", n=0), "max_images: 0 is less than 1"),
+    (lambda n: n.images.generate("x", nagative_prompt="y"), "nagative_prompt: there is no such parameter"),
+    (lambda n: n.images.generate("x", model="txt2img", n=2, image_num=3), "n and image_num are the same"),
+    (
+        lambda n: n.images.generate("x", model="txt2img", format="png", extra={"response_image_type": "webp"}),
+        "format and extra.response_image_type are the same",
+    ),
+    (lambda n: n.images.generate("x", model="txt2img", format="png", extra=[1]), "extra: a mapping is wanted"),
+    (lambda n: n.images.generate("x", model="remove-background"), "prompt: it has no such choice; it takes image"),
+    (lambda n: n.images.generate("x", model="kling-v3.0-std-t2v"), "belongs to novita.videos"),
+    (lambda n: n.images.edit("x", [LINK, LAST], model="qwen-image-edit"), "image: 2 pictures, and image takes one"),
+    (lambda n: n.images.edit("x", LINK, mask=LAST, model="seedream-4.5"), "mask: it has no such choice"),
+    (lambda n: n.images.upscale(PNG, scale=5), "scale_factor: 5 is more than 4"),
+    (lambda n: n.images.upscale(PNG, scale=2, resolution="4k"), "scale: it has no such choice"),
+    (lambda n: n.videos.generate("x", image=LINK, model="kling-v3.0-std-t2v"), "image: it has no such choice"),
+    (lambda n: n.videos.generate("x", end_image=LAST), "kling-v3.0-std-i2v: image: missing"),
+    (lambda n: n.videos.generate("x", image=LINK, model="vidu-q1-startend2video"), "end_image: missing"),
+    (lambda n: n.videos.generate("x", end_image=LINK, model="vidu-q1-startend2video"), ": image: missing"),
+    (lambda n: n.videos.generate("x", image=LINK, end_image=LAST, model="vidu-q1-img2video"), "end_image: it has"),
+    (lambda n: n.videos.generate("x", size=(1280, 720)), "size: it has no such choice; it takes .*aspect_ratio"),
+    (lambda n: n.videos.generate("x", duration=60), "duration: 60 is more than 15"),
+    (lambda n: n.videos.generate("x", seed=7), "seed: it has no such choice"),
+    (lambda n: n.videos.generate(), "prompt: missing"),
+    (lambda n: n.videos.generate("x", model="txt2video"), "model_name: missing"),
+]
+
+
+async def test_what_a_model_cannot_do_is_said_and_nothing_is_sent(novita, platform):
+    for work, words in REFUSED:
+        with pytest.raises(ValidationError, match=words):
+            await work(novita)
     assert platform.sent == []
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import io
 
 import msgspec
 import pytest
-from helpers import BASE, KEY, Server, connected, inside, json_reply, refusal
+from helpers import BASE, KEY, Server, Watched, connected, inside, json_reply, refusal
 
-from novita_async import Reply
+from novita_async import AsyncNovita, Reply
 from novita_async.errors import (
     APIError,
     NotFound,
@@ -20,7 +21,7 @@ from novita_async.errors import (
     ValidationError,
 )
 from novita_async.media.trained import Training
-from novita_async.simulator import Drop, Outcome, Refuse, Simulator
+from novita_async.simulator import Drop, Hang, Outcome, Refuse, Simulator
 from novita_async.simulator.encode import picture
 
 PNG = picture("a face", 1, 64, 64, "png")[0]
@@ -148,33 +149,33 @@ async def test_components_are_written_as_names_and_texts(clock, given, sent):
 # ------------------------------------------------------------------------------------------ refusals
 
 
-@pytest.mark.parametrize(
-    ("work", "words"),
-    [
-        (lambda n: subject(n, []), "image_dataset_items: 0 items, at least 1"),
-        (lambda n: subject(n, [1] * 51), "image_dataset_items: 51 items, at most 50"),
-        (lambda n: subject(n, base_model="sdxl"), "base_model: 'sdxl' is none of"),
-        (lambda n: subject(n, class_prompt="dog"), "expert_setting.class_prompt: 'dog' is none of 'person'"),
-        (lambda n: subject(n, lora_r=2), "expert_setting.lora_r: 2 is less than 4"),
-        (lambda n: subject(n, learning_rat=1), "learning_rat: there is no such parameter; did you mean learning_rate"),
-        (lambda n: subject(n, components={"crop": {}}), "'crop' is none of 'face_crop_region'"),
-        (lambda n: subject(n, [PNG, b"no picture", b""]), r"images\[1\]: .*images\[2\]: the file is empty"),
-        (lambda n: subject(n, [PNG, "cat.png"]), r"images\[1\]: 'cat.png' is neither an existing file nor an id"),
-        (lambda n: subject(n, [{"caption": "x"}]), "images: a mapping has assets_id"),
-        (lambda n: subject(n, [(PNG, "a", "b")]), r"images: a tuple is \(picture, caption\)"),
-        (lambda n: n.images.training.create_style("s", base_model=BASE_MODEL, images=[1]), "caption: missing"),
-        (lambda n: n.images.training.upload(b"GIF89a" + b"0" * 90), "png or jpeg or webp is wanted, and this is gif"),
-        (lambda n: n.images.training.upload(b""), "empty"),
-        (lambda n: n.images.training.upload("nowhere.png"), "neither an existing file"),
-        (lambda n: n.images.training.upload(PNG, timeout=0), "timeout"),
-        (lambda n: n.images.training.get("x", kind="face"), "kind must be subject or style"),
-    ],
-)
-async def test_what_cannot_work_is_refused_before_anything_is_sent(clock, work, words):
+REFUSED = [
+    (lambda n: subject(n, []), "image_dataset_items: 0 items, at least 1"),
+    (lambda n: subject(n, [1] * 51), "image_dataset_items: 51 items, at most 50"),
+    (lambda n: subject(n, base_model="sdxl"), "base_model: 'sdxl' is none of"),
+    (lambda n: subject(n, class_prompt="dog"), "expert_setting.class_prompt: 'dog' is none of 'person'"),
+    (lambda n: subject(n, lora_r=2), "expert_setting.lora_r: 2 is less than 4"),
+    (lambda n: subject(n, learning_rat=1), "learning_rat: there is no such parameter; did you mean learning_rate"),
+    (lambda n: subject(n, components={"crop": {}}), "'crop' is none of 'face_crop_region'"),
+    (lambda n: subject(n, [PNG, b"no picture", b""]), r"images\[1\]: .*images\[2\]: the file is empty"),
+    (lambda n: subject(n, [PNG, "cat.png"]), r"images\[1\]: 'cat.png' is neither an existing file nor an id"),
+    (lambda n: subject(n, [{"caption": "x"}]), "images: a mapping has assets_id"),
+    (lambda n: subject(n, [(PNG, "a", "b")]), r"images: a tuple is \(picture, caption\)"),
+    (lambda n: n.images.training.create_style("s", base_model=BASE_MODEL, images=[1]), "caption: missing"),
+    (lambda n: n.images.training.upload(b"GIF89a" + b"0" * 90), "png or jpeg or webp is wanted, and this is gif"),
+    (lambda n: n.images.training.upload(b""), "empty"),
+    (lambda n: n.images.training.upload("nowhere.png"), "neither an existing file"),
+    (lambda n: n.images.training.upload(PNG, timeout=0), "timeout"),
+    (lambda n: n.images.training.get("x", kind="face"), "kind must be subject or style"),
+]
+
+
+async def test_what_cannot_work_is_refused_before_anything_is_sent(clock):
     server = Server(clock, {})
     async with connected(server, clock) as novita:
-        with pytest.raises(ValidationError, match=words):
-            await work(novita)
+        for work, words in REFUSED:
+            with pytest.raises(ValidationError, match=words):
+                await work(novita)
     assert server.requests == []
 
 
@@ -194,6 +195,46 @@ async def test_an_upload_is_repeated_and_a_submit_whose_outcome_is_unknown_is_no
             await subject(novita, [PNG])
     assert paths(sim).count("POST /v3/training/subject") == 1
     assert len([path for path in paths(sim) if path.startswith("PUT")]) == 2
+
+
+async def test_who_is_cancelled_while_pictures_go_up_leaves_nothing_open(sim):
+    hang = Watched(Hang.before_headers())
+    sim.fault("PUT", "/uploads/*", hang, times=None)
+    async with inside(sim) as novita:
+        work = asyncio.create_task(subject(novita, [PNG] * 20))
+        await hang.begun.wait()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+    assert "POST /v3/training/subject" not in paths(sim)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "/uploads/1", "ftp://store.test/1", ""])
+async def test_a_picture_goes_to_no_place_but_the_web(clock, url):
+    server = Server(clock, {"assets_id": "1", "upload_url": url, "method": "PUT"})
+    async with connected(server, clock) as novita:
+        with pytest.raises(ProtocolError, match="http"):
+            await novita.images.training.upload(PNG)
+    assert len(server.requests) == 1
+
+
+async def test_a_picture_behind_a_link_is_fetched_first_and_without_the_key(sim):
+    async with inside(sim) as novita:
+        made = await novita.images.generate("a face", model="txt2img", size=(128, 128))
+        await subject(novita, [made.images[0], made.images[0].url])
+    fetched = [request for request in sim.requests if request.path.startswith("/outputs/")]
+    assert len(fetched) == 2
+    assert all("authorization" not in request.headers for request in fetched)
+
+
+async def test_over_sockets_everything_is_found_by_the_environment(clock, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    async with Simulator(clock=clock) as sim, sim.serve() as served:
+        settings = {name.removeprefix("NOVITA_").lower(): value for name, value in served.environment.items()}
+        async with AsyncNovita(**settings, clock=clock) as novita:
+            assert await novita.media.upload(tmp_path / "a.png")
+            task = await subject(novita, [tmp_path / "a.png"])
+            assert (await task.wait()).model_name
 
 
 async def test_an_upload_that_is_wanted_otherwise_is_not_guessed_at(clock):
