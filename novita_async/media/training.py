@@ -304,7 +304,7 @@ def _args(values: Mapping[str, Any]) -> list[dict[str, str]]:
 def _item(image: TrainingImage) -> dict[str, Any]:
     """A picture as the contract has it, with whatever stands for it in place of its id."""
     if isinstance(image, Mapping):
-        item = dict(cast("Mapping[str, Any]", image))
+        item = dict(image)
         if "assets_id" not in item:
             raise ValidationError("images: a mapping has assets_id, and maybe a caption")
         return item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from novita_async.runtime.pages import Pages, numbered
+from novita_async.runtime.pages import Pages, cursored, numbered
 
 
 class Shelf:
@@ -85,3 +85,27 @@ async def test_an_error_of_a_page_is_raised_after_the_items_before_it():
     assert [await anext(items), await anext(items)] == [1, 2]
     with pytest.raises(ConnectionError):
         await anext(items)
+
+
+@pytest.mark.parametrize(
+    ("pages", "asked"),
+    [
+        ({"": (["a", "b"], "1"), "1": (["c"], "")}, ["", "1"]),
+        ({"": ([], "1")}, [""]),
+        ({"": (["a"], "1"), "1": ([], "2")}, ["", "1"]),
+        ({"": (["a"], "1"), "1": (["b"], "1")}, ["", "1"]),
+        ({"": (["a"], "1"), "1": (["b"], "2"), "2": (["c"], "1")}, ["", "1", "2"]),
+    ],
+    ids=["no cursor", "nothing", "an empty page", "the same cursor", "cursors in a circle"],
+)
+async def test_pages_by_cursor_end_where_going_on_would_never_end(pages, asked):
+    came: list[str] = []
+
+    async def fetch(cursor):
+        came.append(cursor)
+        return pages[cursor]
+
+    listed = cursored(fetch)
+    assert await listed == [item for cursor in asked for item in pages[cursor][0]]
+    assert came == asked
+    assert [item async for item in listed] == await listed  # and anew at each iteration
