@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import UNSET
 
+from ..catalog.check import check
 from ..errors import ValidationError
+from .prepare import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +93,8 @@ def arrange(model: Model, own: Mapping[str, Any], **words: Any) -> dict[str, Any
         words: of the vocabulary; None for those that were not given.
 
     Raises:
-        ValidationError: what the model cannot do, each word by name. Values are for the catalog to check.
+        ValidationError: the model cannot do it: each word by name, and whatever else is wrong. Where all words have
+            their places, values are left for the catalog to check.
     """
     asked = {word: value for word, value in words.items() if value is not None}
     if asked.get("n") == 1 and _place(model, "n") not in ("image_num", "num_images"):
@@ -109,9 +112,12 @@ def arrange(model: Model, own: Mapping[str, Any], **words: Any) -> dict[str, Any
     for missing, other in (("image", "end_image"), ("end_image", "image")):
         if _frames(model) and other in asked and missing not in asked and len(_listed(asked[other])) == 1:
             problems.append(f"{model.id}: {missing}: missing; it goes from one picture to another")
+    params = _filled(model, params)
     if problems:
+        rest = prepare(model, params)  # what else is wrong is told in the same breath
+        problems += [f"{model.id}: {problem}" for problem in (*rest.problems, *check(model, rest.params))]
         raise ValidationError(*problems)
-    return _filled(model, params)
+    return params
 
 
 def fit(schema: Schema, value: Any) -> Any:
