@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from ..catalog import Catalog, Model, load
 from ..errors import ModelRetiredWarning, ValidationError
@@ -13,6 +14,7 @@ from ..runtime.retry import Replay
 from ..wire.json import Object
 from .bodies import build
 from .results import MediaResult, fetch_result, task_reader
+from .webhooks import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,12 +79,19 @@ class MediaJobs:
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        webhook: bool = False,
     ) -> Task[MediaResult]:
+        """Submit a task. `webhook` tells that its body asks for one already."""
         entry = await self._model(model)
         if entry.kind != "async":
             raise ValidationError(f"{entry.id} answers at once and has no task: use run()")
+        hooked: bool | Literal["test"] = webhook
+        if entry.webhook:
+            params, hooked = self._hooked(params)
         call, body = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
-        return await self._tasks.submit(call, Submitted, task_id_of, kind="media", read=self._read, note=body.note)
+        return await self._tasks.submit(
+            call, Submitted, task_id_of, kind="media", read=self._read, note=body.note, webhook=hooked
+        )
 
     async def _run(
         self,
@@ -93,6 +102,7 @@ class MediaJobs:
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        webhook: bool = False,
     ) -> MediaResult:
         entry = await self._model(model)
         if entry.kind != "async":
@@ -104,7 +114,12 @@ class MediaJobs:
             return await fetch_result(self._runtime, call)
         started = self._runtime.clock.monotonic()
         task = await self._submit(
-            entry, params, validate=validate, extra_body=extra_body, extra_headers=extra_headers, timeout=timeout
+            *(entry, params),
+            validate=validate,
+            extra_body=extra_body,
+            extra_headers=extra_headers,
+            timeout=timeout,
+            webhook=webhook,
         )
         if timeout is None:
             return await task.wait()
@@ -141,6 +156,19 @@ class MediaJobs:
         )
         return call, body
 
+    def _hooked(self, params: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool | Literal["test"]]:
+        """The parameters with an address of the client's receiver, where there is one and they name no other."""
+        extra = _mapping(params.get("extra"))
+        hook = None if extra is None else _mapping(extra.get("webhook"))
+        if extra is None or hook is None or hook.get("url"):
+            return params, False  # what is wrong with it the check says; or somebody else is told
+        address = address_of(self._runtime)
+        if address is None:
+            return params, False
+        test = _mapping(hook.get("test_mode"))
+        hooked = {**params, "extra": {**extra, "webhook": {**hook, "url": address}}}
+        return hooked, "test" if test and test.get("enabled") else True
+
     async def _model(self, name: str | Model) -> Model:
         if isinstance(name, Model):
             return name
@@ -167,5 +195,18 @@ class MediaJobs:
         warnings.warn(
             f"{model.id}: the platform has announced its end for {model.retired}{instead}",
             ModelRetiredWarning,
-            stacklevel=5,
+            stacklevel=_callers_level(),
         )
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    """A mapping as it is, nothing as an empty one, anything else as None."""
+    return {} if value is None else cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def _callers_level() -> int:
+    """How far up the stack whoever calls the SDK stands: a shorthand is further from `_warn` than `run` is."""
+    level, frame = 1, sys._getframe(1)  # pyright: ignore[reportPrivateUsage]  # what `warnings` itself walks
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("novita_async."):
+        level, frame = level + 1, frame.f_back
+    return level

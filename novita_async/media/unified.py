@@ -15,6 +15,7 @@ from ..runtime.arguments import check_timeout, given
 from ..runtime.call import Call
 from ..wire.json import Object
 from .jobs import MediaJobs
+from .webhooks import address_of
 from .words import fit
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class UnifiedVideos(MediaJobs):
 
         Args:
             model: one that `models()` lists.
-            callback_url: told by the platform when the task has ended.
+            callback_url: told by the platform when the task has ended; the client's own receiver when there is one
+                (`novita.webhooks`) and no other is given.
             validate: check the parameters against the platform's schema first. False sends any model and anything,
                 and asks for no list.
             extra_body: fields that the SDK does not know.
@@ -135,13 +137,15 @@ class UnifiedVideos(MediaJobs):
         Contract: video.md, "Unified call"; POST /v3/video/create.
         """
         entry, validate = await self._entry(model, validate)
+        address = None if callback_url else address_of(self._runtime)
         return await self._submit(
             entry,
             _fitted(entry, params),
             validate=validate,
-            extra_body=_body(model, callback_url, extra_body),
+            extra_body=_body(model, callback_url or address, extra_body),
             extra_headers=extra_headers,
             timeout=timeout,
+            webhook=address is not None,
         )
 
     async def run(
@@ -170,13 +174,15 @@ class UnifiedVideos(MediaJobs):
         Contract: video.md, "Unified call"; POST /v3/video/create.
         """
         entry, validate = await self._entry(model, validate)
+        address = None if callback_url else address_of(self._runtime)
         return await self._run(
             entry,
             _fitted(entry, params),
             validate=validate,
-            extra_body=_body(model, callback_url, extra_body),
+            extra_body=_body(model, callback_url or address, extra_body),
             extra_headers=extra_headers,
             timeout=timeout,
+            webhook=address is not None,
         )
 
     async def _entry(self, model: str, validate: bool) -> tuple[Model, bool]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .results import MediaResult
     from .webhook_apps import ASGIApp
 
-__all__ = ["Receiver", "Webhooks"]
+__all__ = ["Receiver", "Webhooks", "address_of"]
 
 _RECEIVER = "media.webhooks"
 _LABEL = b"novita-async webhooks"
@@ -64,7 +64,8 @@ class Webhooks:
 
         The reads of such tasks go on, five times as seldom and at least once a minute: events can be lost. Several
         workers may stand behind the address, if they share the API key (or the secret) and, by `journal=`, one journal:
-        then an event that came to one of them reaches the one that waits, within a second or two.
+        then an event that came to one of them reaches the one that waits, within a second or two. The receiver is
+        served in the event loop of its client.
 
         Args:
             url: where the platform finds the receiver, http or https; a token is added to its path for each submit.
@@ -117,11 +118,16 @@ class Webhooks:
 
         The SDK puts it into the submits of models that document webhooks. Use it for a body that you write yourself.
         """
-        receiver: Receiver | None = self._runtime.shared.get(_RECEIVER)
-        return receiver.address() if receiver is not None else None
+        return address_of(self._runtime)
 
     def _read_test(self, task_id: str, payload: bytes) -> Reading[MediaResult]:
         return reading_of(self._runtime, task_id, Answer(200, Headers({"content-type": "application/json"}), payload))
+
+
+def address_of(runtime: Runtime) -> str | None:
+    """A fresh address at the client's receiver; None when it has none."""
+    receiver: Receiver | None = runtime.shared.get(_RECEIVER)
+    return receiver.address() if receiver is not None else None
 
 
 class Receiver:
