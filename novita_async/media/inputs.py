@@ -30,7 +30,7 @@ PIECE = 3 << 18  # bytes for one visit to a worker thread: 1 MiB of base64, and 
 _HEAD = 1 << 18  # bytes of a picture that are looked at: a camera's notes stand before the sides
 _LONGEST_PATH = 4096
 _SMALLEST = 64  # bytes of a file that nothing is known of; fewer, given as text, are a mistyped path
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,20})://", re.IGNORECASE)
 _DATA_URI = re.compile(r"data:([^,]*?)(;base64)?,", re.IGNORECASE)
 _MORE_TYPES = {
     "bmp": "image/bmp", "tiff": "image/tiff", "heic": "image/heic", "avif": "image/avif", "mov": "video/quicktime",

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 from openapi import contract
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
@@ -120,7 +121,7 @@ def likely(schema: Schema) -> st.SearchStrategy[Any]:
         return st.one_of([likely(each) for each in schema.any_of])
     found: list[st.SearchStrategy[Any]] = []
     if schema.enum:
-        found.append(st.sampled_from(schema.enum))
+        found.append(st.sampled_from([*4 * schema.enum, "no-such-value", 99]))
     for kind in () if schema.enum else kinds(schema):
         match kind:
             case "integer" | "number":
@@ -383,6 +384,17 @@ def test_what_must_be_sent_although_it_has_a_default_is_filled_in_at_every_depth
     assert "enabled" not in params["extra"]["webhook"]["test_mode"]
     units = with_defaults(CATALOG["img2img"], {"controlnet": {"units": [{"model_name": "a"}]}})["controlnet"]["units"]
     assert units == [{"model_name": "a", "strength": 1}]
+
+
+def test_what_must_be_sent_and_has_a_default_is_sent_when_it_is_not_given():
+    filled = 0
+    for model in CATALOG.values():
+        known = model.params.properties
+        defaults = {name: known[name].default for name in model.params.required if known[name].default is not UNSET}
+        assert with_defaults(model, {}) == defaults
+        assert with_defaults(model, dict.fromkeys(defaults, "mine")) == dict.fromkeys(defaults, "mine")
+        filled += len(defaults)
+    assert filled
 
 
 def test_a_size_without_a_limit_is_any():

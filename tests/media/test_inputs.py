@@ -205,6 +205,19 @@ async def test_a_result_of_another_model_goes_as_its_link_or_as_its_bytes(clock)
     assert [request.url for request in server.requests[1:]] == [LINK]
 
 
+async def test_a_result_that_came_whole_goes_as_its_bytes(clock):
+    answer = {"image_file": text_of(PNG), "image_type": "png"}
+    server = Server(clock, answer)
+    async with connected(server, clock) as novita:
+        result = await novita.images.run("reimagine", image_file=JPEG)
+        (output,) = result.images
+        made = await sent(novita, "kling-v3.0-std-i2v", prompt="x", image=output)
+        assert made["image"] == text_of(PNG, "image/png")
+        (found,) = await refusal(novita, "kling-v2.1-i2v", prompt="x", image=output)
+        assert found.startswith("image: only a link is taken here")
+    assert len(server.requests) == 1
+
+
 # ------------------------------------------------------------------------------------- what is fetched
 
 
