@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -127,8 +128,7 @@ class MediaResult(Object):
         """Stream all files into a directory, made if need be, under `{task id}-{number}.{type}`.
 
         Four come at a time. One that fails does not stop the others: links die, so what can be had is taken first.
-        Without a task the first part is "output": such results want a directory each, for files of the same name are
-        replaced.
+        Without a task the first part is "output-" and eight digits of this result's own.
 
         Args:
             directory: where to.
@@ -141,7 +141,9 @@ class MediaResult(Object):
             NovitaError, OSError: what `Output.save` raises, of the first file that failed. The others are there, and
                 nothing half-written is.
         """
-        directory, stem = pathlib.Path(directory), _file_name(self.task_id or "output")
+        # A name of its own: the pictures of the next result must not take the place of these.
+        stem = self.task_id or vars(self).setdefault("_stem", f"output-{secrets.token_hex(4)}")
+        directory, stem = pathlib.Path(directory), _file_name(stem)
         outputs = self.outputs
         told = _Sum(progress, len(outputs)) if progress is not None else None
 

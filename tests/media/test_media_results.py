@@ -244,7 +244,8 @@ async def test_several_files_come_at_once_but_not_all_and_in_their_order(clock, 
         assert clock.monotonic() - began == pytest.approx(2)
     assert most == 4
     assert [path.read_bytes() for path in paths] == [f"{number}.png".encode() for number in range(8)]
-    assert [path.name for path in paths] == [f"output-{number}.png" for number in range(8)]
+    stem = paths[0].name.removesuffix("-0.png")
+    assert [path.name for path in paths] == [f"{stem}-{number}.png" for number in range(8)]
     assert told == [*[(5 * number, None) for number in range(1, 8)], (40, 40)]
 
 
@@ -294,11 +295,11 @@ async def test_a_save_that_is_cancelled_ends_all_of_its_downloads(clock, tmp_pat
 @pytest.mark.parametrize(
     ("url", "media_type", "body", "name"),
     [
-        (f"{FILES}a.webp?sig=1", "", PNG, "output-0.webp"),
-        (f"{FILES}a.JPG", "", PNG, "output-0.jpeg"),
-        (f"{FILES}a?name=b.gif", "", PNG, "output-0.png"),
-        (f"{FILES}v1.2/a", "image/webp", b"?", "output-0.webp"),
-        (f"{FILES}a.very-long", "application/octet-stream", b"?", "output-0.bin"),
+        (f"{FILES}a.webp?sig=1", "", PNG, "0.webp"),
+        (f"{FILES}a.JPG", "", PNG, "0.jpeg"),
+        (f"{FILES}a?name=b.gif", "", PNG, "0.png"),
+        (f"{FILES}v1.2/a", "image/webp", b"?", "0.webp"),
+        (f"{FILES}a.very-long", "application/octet-stream", b"?", "0.bin"),
     ],
 )
 async def test_a_file_that_is_not_said_what_it_is_is_named_by_its_link_or_its_bytes(
@@ -308,8 +309,19 @@ async def test_a_file_that_is_not_said_what_it_is_is_named_by_its_link_or_its_by
     async with connected(server, clock) as novita:
         result = await flux(novita)
         (path,) = await result.save(tmp_path)
-        assert path.name == name
+        assert path.name.rpartition("-")[2] == name
         assert result.images[0].type == name.partition(".")[2].replace("bin", "")
+
+
+async def test_results_without_a_task_do_not_take_each_others_place(clock, tmp_path):
+    def answer(request):
+        return Reply(200, {}, PNG) if request.url.startswith(FILES) else json_reply({"images": [f"{FILES}a.png"]})
+
+    async with connected(Server(clock, answer), clock) as novita:
+        first, second = await flux(novita), await novita.images.generate("another")
+        paths = [*await first.save(tmp_path), *await second.save(tmp_path), *await first.save(tmp_path)]
+    assert len(set(paths)) == 2
+    assert paths[0] == paths[2]  # the same result has the same names
 
 
 @pytest.mark.parametrize("where", ["a file in the way", "a directory of that name"])

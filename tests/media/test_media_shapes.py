@@ -149,7 +149,7 @@ async def test_files_in_the_answer_are_as_good_as_linked_ones(clock, tmp_path, a
     (output,) = result.outputs
     assert (output.url, output.type, output.ttl, output.expires_at) == ("", kind, None, None)
     (path,) = await result.save(tmp_path)
-    assert (path.name, path.read_bytes()) == (f"output-0.{kind}", data)
+    assert (path.name.rpartition("-")[2], path.read_bytes()) == (f"0.{kind}", data)
     async with output.open() as stream:
         assert (stream.length, b"".join([chunk async for chunk in stream])) == (len(data), data)
     assert await output.bytes() == await result.bytes() == data
@@ -211,7 +211,7 @@ async def test_an_answer_may_be_the_file_itself(clock, tmp_path, media_type, bod
     assert [(type(output), output.type, output.url) for output in result.outputs] == [(Audio, kind, "")]
     assert (result.raw, result.extra, result.task_id) == ({}, {}, "")
     (path,) = await result.save(tmp_path)
-    assert (path.name, path.read_bytes()) == (f"output-0.{kind or 'bin'}", body)
+    assert (path.name.rpartition("-")[2], path.read_bytes()) == (f"0.{kind or 'bin'}", body)
     async with result.open() as stream:
         assert await stream.read() == body
 
