@@ -127,8 +127,10 @@ class Media:
     def _judge(self, params: Mapping[str, Any]) -> None:
         if "forbidden" in said(params).lower():
             raise bad("the prompt was found to break the rules", "ILLEGAL_PROMPT")
-        storage: Mapping[str, Any] = (params.get("extra") or {}).get("custom_storage") or {}
-        if ".." in (storage.get("aws_s3") or {}).get("path", "").split("/"):
+        extra: Mapping[str, Any] = params.get("extra") or {}
+        storage: Mapping[str, Any] = extra.get("custom_storage") or {}
+        bucket: Mapping[str, str] = storage.get("aws_s3") or {}
+        if ".." in bucket.get("path", "").split("/"):
             raise bad("custom_storage: there is no such path", "INVALID_CUSTOM_OUTPUT_PATH")
 
     async def start(self, call: Call, model: Model, params: Mapping[str, Any], *, webhook: str | None = None) -> Reply:
@@ -151,8 +153,9 @@ class Media:
         mode: Mapping[str, Any] = hook.get("test_mode") or {}
         test: str = mode["return_task_status"] if mode.get("enabled") else ""
         task = self._tasks.start(model, params, found, origin=call.origin, outcome=call.outcome, test=test)
-        for url in filter(None, (hook.get("url"), webhook)):
-            self._hooks.add(url, partial(self._tasks.result, task), after=task.seconds)
+        if call.outcome is None or not call.outcome.status:  # else it never comes to an end that anybody knows
+            for url in filter(None, (hook.get("url"), webhook)):
+                self._hooks.add(url, partial(self._tasks.result, task), after=task.seconds)
         return json_reply(_accepted(model, params, task))
 
     async def _at_once(self, call: Call, model: Model, params: Mapping[str, Any], found: list[File]) -> Reply:

@@ -107,6 +107,13 @@ async def test_a_failure_is_told_too(clock, sim, api, receiver):
     assert (time, event["payload"]["task"]["reason"]) == (2, "out of memory")
 
 
+async def test_a_task_that_comes_to_no_known_end_is_not_told_of(clock, sim, api, receiver):
+    sim.fault("POST", TXT2IMG, Outcome.unknown("TASK_STATUS_PAUSED"))
+    await submit(api)
+    await clock.sleep(3600)
+    assert receiver.seen == []
+
+
 @pytest.mark.parametrize("answer", [500, 404, 302, None], ids=["500", "404", "302", "silence"])
 async def test_an_event_that_is_not_taken_comes_five_times_more_spaced(clock, api, receiver, answer):
     receiver.answers = [answer]
@@ -231,6 +238,7 @@ async def test_without_a_transport_events_go_over_sockets_to_this_machine_and_to
     async with served(seen) as url, Simulator(clock=clock) as sim:
         client = type(api)(sim)
         await submit(client, "https://user.invalid/hook")
+        await submit(client, "http://[not-an-address/hook")
         task = await submit(client, url)
         await clock.sleep(5)
         for _ in range(200):
