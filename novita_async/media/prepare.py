@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..errors import APIError, ProtocolError
+from ..runtime.gather import gather
 from .inputs import File, Held, Link, Unusable, plain_text, recognise
 from .links import LinkStream
 from .pixels import sides
@@ -19,6 +20,7 @@ __all__ = ["Prepared", "prepare"]
 
 _SIZE = re.compile(r"\s*(\d+)\s*[*xX\u00d7]\s*(\d+)\s*")
 _MOST_FETCHED = 100 << 20  # bytes of a file behind a link, where the contract states no limit
+_AT_ONCE = 4  # links that are fetched at the same time
 _PICTURES = frozenset({"png", "jpeg", "webp", "gif", "bmp", "tiff", "heic", "avif"})
 _SOUNDS = frozenset({"mp3", "wav", "flac", "ogg", "opus", "m4a"})
 _CLIPS = frozenset({"mp4", "mov", "webm"})
@@ -87,21 +89,25 @@ class Prepared:
             place.holder[place.key] = found
 
     async def fetch(self, runtime: Runtime) -> None:
-        """Get what has to be here before it can be sent."""
-        for place in self.places:
-            link = place.holder[place.key]
-            if not isinstance(link, Link):
-                continue
-            try:
-                file = await _fetched(runtime, link, place.media.max_bytes or _MOST_FETCHED)
-                await runtime.clock.to_thread(file.open)
-                self._take(place, file)
-            except Unusable as problem:
-                self.problems.append(f"{place.path}: {problem}")
-            except (APIError, ProtocolError) as error:
-                self.problems.append(f"{place.path}: the link cannot be fetched: {error}")
-            else:
-                place.holder[place.key] = file
+        """Get what has to be here before it can be sent, some at a time.
+
+        Raises:
+            NovitaError: the network's own errors. What a store refuses is among the problems.
+        """
+        linked = [place for place in self.places if isinstance(place.holder[place.key], Link)]
+        await gather([self._fetch(runtime, place) for place in linked], limit=_AT_ONCE)
+
+    async def _fetch(self, runtime: Runtime, place: _Place) -> None:
+        try:
+            file = await _fetched(runtime, place.holder[place.key], place.media.max_bytes or _MOST_FETCHED)
+            await runtime.clock.to_thread(file.open)
+            self._take(place, file)
+        except Unusable as problem:
+            self.problems.append(f"{place.path}: {problem}")
+        except (APIError, ProtocolError) as error:
+            self.problems.append(f"{place.path}: the link cannot be fetched: {error}")
+        else:
+            place.holder[place.key] = file
 
     def _take(self, place: _Place, file: File) -> None:
         """Choose the form of a file, and hold it against the limits.

@@ -246,6 +246,20 @@ async def test_what_is_behind_a_link_is_held_against_the_limits_too(clock):
         assert problem.startswith("image_file: the link cannot be fetched: ")
 
 
+async def test_several_links_are_fetched_at_the_same_time_and_each_problem_is_said(clock):
+    async def slow(request):
+        await clock.sleep(3)
+        return Reply(200, {}, PNG if "face" in request.url else b"")
+
+    async with connected(slow, clock) as novita:
+        begun = clock.monotonic()
+        made = await sent(novita, "merge-face", face_image_file=f"{LINK}?face=1", image_file=f"{LINK}?face=2")
+        assert made == {"face_image_file": text_of(PNG), "image_file": text_of(PNG)}
+        assert clock.monotonic() - begun == 3
+        found = await refusal(novita, "merge-face", face_image_file=LINK, image_file=LINK)
+        assert sorted(found) == ["face_image_file: the file is empty", "image_file: the file is empty"]
+
+
 async def test_no_more_is_fetched_than_may_be_sent(clock):
     taken = 0
 
