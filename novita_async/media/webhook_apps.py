@@ -24,8 +24,14 @@ def aiohttp_app(receiver: Receiver) -> web.Application:
     from aiohttp import web
 
     async def answer(request: web.Request) -> web.Response:
+        async def body() -> bytes:
+            try:
+                return await request.content.readany()
+            except ConnectionError:
+                return b""  # whoever sent it is gone
+
         token = request.path.rpartition("/")[2]
-        status = await receiver.answer(request.method, token, request.content_length, request.content.readany)
+        status = await receiver.answer(request.method, token, request.content_length, body)
         response = web.Response(status=status, headers={"allow": "POST"} if status == 405 else None)
         if status in (404, 405, 408, 413):
             response.force_close()  # there may be a body on its way that nobody wants to read

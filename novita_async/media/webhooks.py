@@ -136,6 +136,7 @@ class Receiver:
     Anything but a POST is answered with 405, a wrong token with 404 and too large a body with 413, all without reading
     it; a body that does not come within two seconds with 408. Everything else gets a 200 at once, also what is no event
     of a task. Only an event that cannot be noted down within two seconds gets a 503, and the platform sends it again.
+    Nothing is logged here. A server's own log of requests shows the tokens: all that one can do is hurry a read.
 
     Attributes:
         url: where the platform finds it.

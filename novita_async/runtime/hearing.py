@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ClientClosed, ConfigError, NovitaError
 from .scheduler import passing
+from .task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .clock import Clock, TimerHandle
     from .journal import Entry, Journal
-    from .task import Reading, Task
+    from .task import Reading
+    from .tasks import UnknownSubmit
 
 __all__ = ["Hearing"]
 
@@ -49,7 +51,9 @@ class Hearing:
         read_test: what reads the payload of an event as a status.
     """
 
-    def __init__(self, clock: Clock, journal: Journal | None, resumed: Callable[[Entry], Any]) -> None:
+    def __init__(
+        self, clock: Clock, journal: Journal | None, resumed: Callable[[Entry], Task[Any] | UnknownSubmit]
+    ) -> None:
         self._clock = clock
         self._journal = journal
         self._resumed = resumed
@@ -172,47 +176,49 @@ class Hearing:
         assert self._journal is not None
         try:
             news, found = await self._journal.news(self._seen, list(self._unknown))
+            for each in news:
+                self._seen = each.number
+                self._tell_all(each.task_id, each.said)
+            for entry in found:
+                self._found(entry, None)
         except (ConfigError, ClientClosed):
-            news, found = [], []  # the reads that are due anyway are the net under the events
-        for each in news:
-            self._seen = each.number
-            self._tell_all(each.task_id, each.said)
-        for entry in found:
-            self._found(entry, None)
-        horizon = self._clock.monotonic() - _UNKNOWN
-        for task_id in [task_id for task_id, heard in self._unknown.items() if heard < horizon]:
-            del self._unknown[task_id]
-        self._looking = None
-        self._look_later()
+            pass  # the reads that are due anyway are the net under the events
+        finally:
+            horizon = self._clock.monotonic() - _UNKNOWN
+            for task_id in [task_id for task_id, heard in self._unknown.items() if heard < horizon]:
+                del self._unknown[task_id]
+            self._looking = None
+            self._look_later()
 
     def _found(self, entry: Entry, test: bytes | None) -> None:
         task_id = entry.task_id or ""
         self._unknown.pop(task_id, None)
         task = self._resumed(entry)
-        if self.on_done is not None and hasattr(task, "listen"):
+        if self.on_done is not None and isinstance(task, Task):
             self._follow(task)
             self._tell(task, test)
 
     # ------------------------------------------------------------------------------------------- on_done
 
-    def _follow(self, task: Task[Any]) -> None:
+    def _follow(self, task: Task[Any], since: float | None = None) -> None:
         """Wait for a task on behalf of `on_done`: an event that is lost must not lose its end."""
         if task.id in self._followed or task.id in self._delivered or self._closed:
             return
-        since = self._clock.monotonic()
+        began = self._clock.monotonic() if since is None else since
 
         def heard(error: Exception | None) -> None:
-            if self._closed or (error is None and not task.done):
+            late = self._clock.monotonic() - began > _FOLLOWED
+            if self._closed or (error is None and not task.done and not late):
                 return
             self._followed.discard(task.id)
             task.unlisten(heard)
-            late = self._clock.monotonic() - since > _FOLLOWED
-            if error is not None and passing(error) and not late:
-                self._follow(task)  # the platform may be down for longer than a caller would wait
-            elif error is not None:
-                self._report(error, f"{task!r} cannot be read, and on_done is not called for it")
-            else:
+            if task.done:
                 self._deliver_soon(task)
+            elif error is not None and passing(error) and not late:
+                self._follow(task, began)  # the platform may be down for longer than a caller would wait
+            else:
+                problem = error or task.overdue(_FOLLOWED)
+                self._report(problem, f"on_done is not called for {task!r}: its end cannot be read")
 
         self._followed.add(task.id)
         task.listen(heard)
@@ -233,7 +239,7 @@ class Hearing:
         while self._ended:
             task = self._ended.popleft()
             try:
-                if self._journal is not None and not await self._journal.claim(task.id):
+                if not await self._claim(task.id):
                     continue  # another process has it
                 assert self.on_done is not None
                 answer = self.on_done(task)
@@ -242,6 +248,15 @@ class Hearing:
                 await task.settle()
             except Exception as error:
                 self._report(error, f"on_done failed for {task!r}")
+
+    async def _claim(self, task_id: str) -> bool:
+        if self._journal is None:
+            return True
+        try:
+            return await self._journal.claim(task_id)
+        except ConfigError:
+            del self._delivered[task_id]  # it may be delivered when the next event comes
+            raise
 
     def _report(self, error: Exception, message: str) -> None:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

@@ -16,7 +16,14 @@ from aiohttp import web
 from helpers import PICTURE, TASK_RESULT, TXT2IMG, Server, connected, inside, json_reply, over_sockets, refusal, turns
 
 from novita_async import Simulator
-from novita_async.errors import AuthenticationError, ConfigError, OutcomeUnknown, TaskFailed, ValidationError
+from novita_async.errors import (
+    AuthenticationError,
+    ConfigError,
+    OutcomeUnknown,
+    TaskFailed,
+    TaskStateUnknown,
+    ValidationError,
+)
 from novita_async.media.jobs import Submitted, task_id_of
 from novita_async.media.results import task_reader
 from novita_async.runtime.call import Call
@@ -377,6 +384,25 @@ async def test_over_real_sockets_as_a_part_of_another_application():
         await runner.cleanup()
 
 
+async def test_whoever_breaks_off_in_the_middle_of_a_body_is_no_error_of_the_server(sim, caplog):
+    async with inside(sim) as novita:
+        receiver = novita.webhooks.receiver(URL)
+        runner = web.AppRunner(receiver.aiohttp(), access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        token = receiver.address().rpartition("/")[2]
+        _, writer = await asyncio.open_connection("127.0.0.1", site._server.sockets[0].getsockname()[1])
+        writer.write(f'POST /{token} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{"a":'.encode())
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.sleep(0.05)
+        await runner.cleanup()
+    assert caplog.text == ""
+
+
 # ----------------------------------------------------------------------------------------------- on_done
 
 
@@ -435,6 +461,38 @@ async def test_when_a_task_cannot_be_read_the_loop_is_told_and_the_journal_keeps
         await clock.sleep(100)
         assert [type(problem) for problem in problems] == [AuthenticationError]
         assert await rows(clock, path) == [task.id]
+
+
+async def test_a_task_that_never_ends_is_followed_for_a_day(sim, clock, problems):
+    sim.fault("POST", TXT2IMG, Outcome.unknown("TASK_STATUS_ON_HOLIDAY"))
+    async with inside(sim) as novita:
+        novita.webhooks.receiver(URL, on_done=lambda task: pytest.fail("it never ended"))
+        task = await submit(novita)
+        await clock.sleep(86400 + 60)
+        assert [type(problem) for problem in problems] == [TaskStateUnknown]
+        assert problems[0].handle is task
+        assert novita.stats()["waiting"] == 0
+
+
+async def test_what_cannot_be_claimed_is_delivered_when_it_is_heard_of_again(sim, clock, path, problems, monkeypatch):
+    calls = []
+    async with inside(sim, journal=path) as novita:
+        receiver = novita.webhooks.receiver(URL, on_done=lambda task: calls.append(task.id))
+        task = await submit(novita)
+
+        async def broken(task_id):
+            raise ConfigError("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(novita.tasks.journal, "claim", broken)
+            await clock.sleep(160)
+            assert [type(problem) for problem in problems] == [ConfigError]
+        assert await rows(clock, path) == [task.id]
+        for _ in range(2):
+            await post(receiver, event(task.id))
+            await clock.sleep(1)
+        assert calls == [task.id]
+        assert await rows(clock, path) == []
 
 
 @pytest.fixture
