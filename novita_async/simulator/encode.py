@@ -30,7 +30,7 @@ def truly(kind: str, *, alpha: bool = False) -> str:
     kind = _SHADES.get(kind.lower(), "png")
     if kind == "jpeg" and alpha:
         return "png"  # a JPEG cannot be seen through
-    return kind if importlib.util.find_spec("PIL") is not None else "png"
+    return kind if kind != "png" and importlib.util.find_spec("PIL") is not None else "png"
 
 
 def picture(

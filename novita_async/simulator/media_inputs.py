@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +21,7 @@ from .measure import measure
 from .sandbox.multipart import MultipartDecoder, MultipartError, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from ..catalog import Media as MediaSchema
     from ..catalog import Model, Schema
@@ -88,7 +87,7 @@ async def files(
     Raises:
         keys.Refusal: one of them is not what the model takes.
     """
-    texts = list(_media(model.params, params, ""))
+    texts = list(_media(model.params, dict(params), ""))
     work = partial(_files, texts)
     found = await clock.to_thread(work) if sum(len(text) for _, _, text in texts) > _HEAVY else work()
     for number, (path, media, _) in enumerate(texts):
@@ -112,8 +111,8 @@ def _words(params: Mapping[str, Any]) -> Iterator[str]:
         for each in cast("list[Any]", value) if isinstance(value, list) else [value]:
             if isinstance(each, str):
                 yield each
-            elif isinstance(each, Mapping):
-                yield from _words(cast("Mapping[str, Any]", each))
+            elif isinstance(each, dict):
+                yield from _words(cast("dict[str, Any]", each))
 
 
 # --------------------------------------------------------------------------------------------- bodies
@@ -206,8 +205,8 @@ def _media(schema: Schema, value: Any, path: str) -> Iterator[tuple[str, MediaSc
                 inside = msgspec.structs.replace(inside, media=schema.media)
             for number, each in enumerate(cast("list[Any]", value)):
                 yield from _media(inside, each, f"{path}[{number}]")
-    elif isinstance(value, Mapping):
-        fields = cast("Mapping[str, Any]", value)
+    elif isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
         for name, inside in schema.properties.items():
             if name in fields:
                 yield from _media(inside, fields[name], f"{path}.{name}" if path else name)

@@ -11,7 +11,6 @@ import itertools
 import math
 import re
 import weakref
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -21,6 +20,8 @@ from .media_inputs import said
 from .works import Source, works
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..catalog import Model
     from ..runtime.clock import Clock
     from .media_inputs import File
@@ -290,8 +291,8 @@ def _shortened(value: Any) -> Any:
     """A request without the bulk of its files."""
     if isinstance(value, str):
         return value if len(value) <= _SHOWN_LETTERS else f"{value[:_SHOWN_LETTERS]}..."
-    if isinstance(value, Mapping):
-        return {name: _shortened(each) for name, each in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, dict):
+        return {name: _shortened(each) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
         return [_shortened(each) for each in cast("list[Any]", value)]
     return value
