@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from itertools import pairwise
 
@@ -13,9 +14,21 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
-from helpers import PICTURE, TASK_RESULT, TXT2IMG, Server, connected, inside, json_reply, over_sockets, refusal, turns
+from helpers import (
+    PICTURE,
+    TASK_RESULT,
+    TXT2IMG,
+    Server,
+    connected,
+    inside,
+    json_reply,
+    over_sockets,
+    refusal,
+    turns,
+    without_debug,
+)
 
-from novita_async import Simulator
+from novita_async import MockTransport, Reply, Simulator
 from novita_async.errors import (
     AuthenticationError,
     ConfigError,
@@ -190,6 +203,53 @@ async def test_other_handles_on_the_same_task_hear_of_it_too(sim, clock):
         await post(receiver, event(task.id))
         await asyncio.gather(*waits)
         assert clock.monotonic() == 100
+
+
+class Way:
+    """The way of the simulator's events to the receivers of some workers."""
+
+    def __init__(self):
+        self.receivers = []
+        self.came = 0
+
+    async def __call__(self, request):
+        self.came += 1
+        body = [bytes(request.body), b""]
+        receiver = self.receivers[self.came % len(self.receivers)]
+
+        async def receive():
+            return body.pop(0)
+
+        return Reply(await receiver.answer(request.method, request.url.rpartition("/")[2], None, receive))
+
+
+async def test_events_of_the_simulator_doubled_late_and_lost_end_each_task_once(clock):
+    without_debug()
+    way, done = Way(), Counter()
+    async with Simulator(clock=clock, task_seconds=100, webhooks=MockTransport(way)) as sim, inside(sim) as novita:
+        sim.webhooks(duplicates=1, lose=0.4, delay=30)
+        way.receivers.append(novita.webhooks.receiver(URL, on_done=lambda task: done.update([task.id])))
+        results = await novita.tasks.wait_all([await novita.images.submit("txt2img", **PICTURE)])
+        submits = (novita.images.submit("txt2img", **PICTURE) for _ in range(199))
+        results += await novita.tasks.wait_all(submits)
+        await clock.sleep(60)
+        assert done == Counter(dict.fromkeys((result.task_id for result in results), 1))
+        assert len(done) == 200
+        assert way.came > 200
+        assert len(reads(sim)) < 200 * 9
+
+
+async def test_a_test_of_webhooks_goes_the_whole_way(clock):
+    way = Way()
+    async with Simulator(clock=clock, webhooks=MockTransport(way)) as sim, inside(sim) as novita:
+        way.receivers.append(novita.webhooks.receiver(URL))
+        for status in (DONE, FAILED):
+            hook = {"test_mode": {"enabled": True, "return_task_status": status}}
+            task = await novita.images.submit("txt2img", **PICTURE, extra={"webhook": hook})
+            assert task.webhook == "test"
+            (end,) = await asyncio.gather(task.wait(), return_exceptions=True)
+            assert isinstance(end, TaskFailed) == (status == FAILED)
+        assert way.came == 2
 
 
 # ----------------------------------------------------------------------------------------------- the door
