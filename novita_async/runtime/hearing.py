@@ -255,7 +255,7 @@ class Hearing:
         try:
             return await self._journal.claim(task_id)
         except ConfigError:
-            del self._delivered[task_id]  # it may be delivered when the next event comes
+            self._delivered.pop(task_id, None)  # it may be delivered when the next event comes
             raise
 
     def _report(self, error: Exception, message: str) -> None:

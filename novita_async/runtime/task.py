@@ -186,8 +186,8 @@ class Task(Generic[T]):
             on_abandon: what happens to the task when this wait is cancelled: "leave" it running, or "cancel" it at the
                 platform, once and within 5 seconds, where the product can.
             on_update: called after every read. What it raises goes to the loop's exception handler.
-            settle: forget the task in the journal when its result is returned. With False that is for you to do, after
-                you have done with the result what should be done once:
+            settle: forget the task in the journal when its result is returned, or its failure raised. With False that
+                is for you to do, after you have done with it what should be done once:
 
                     result = await task.wait(settle=False)
                     await result.save("pictures")  # twice is once: the names come from the task's id
@@ -196,6 +196,7 @@ class Task(Generic[T]):
         Raises:
             TaskFailed: the platform says so; `.reason`.
             TaskExpired: the platform has dropped it, 30 days after its end.
+            NotFound: the platform does not know it, and the submit was not that long ago.
             TaskTimeout: not finished in time; `.handle` is this task, to be waited for again.
             TaskStateUnknown: not finished in time, and the last status is one that nobody knows.
             ValidationError: an argument cannot be one, or the product cannot cancel.
