@@ -192,7 +192,12 @@ class Media:
             raise bad("task_id is missing")
         if (task := self._tasks.find(identifier)) is None:
             raise keys.flat(HTTPStatus.NOT_FOUND, "TASK_NOT_FOUND", "task not found")
-        return json_reply(self._tasks.result(task))
+        result = self._tasks.result(task)
+        if task.inline:
+            for image in result["images"]:
+                if (data := await self.outputs.behind(image["image_url"])) is not None:
+                    image["image_url"] = await self._clock.to_thread(partial(_text, data))
+        return json_reply(result)
 
 
 def _accepted(model: Model, params: Mapping[str, Any], task: Task) -> dict[str, Any]:
@@ -225,4 +230,8 @@ def _linked(model: Model, task: Task, tasks: Tasks) -> dict[str, Any]:
 
 
 def _made(pieces: list[Piece]) -> list[str]:
-    return [base64.b64encode(piece.make()[0]).decode() for piece in pieces]
+    return [_text(piece.make()[0]) for piece in pieces]
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

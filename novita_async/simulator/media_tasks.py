@@ -65,6 +65,7 @@ class Task(msgspec.Struct, kw_only=True):
         request: what it repeats of its request, as JSON.
         flagged: whether its pictures are not safe for work.
         status: the one that a test asked for in place of that which the outcome gives.
+        inline: its pictures stand as base64 where their links would (contract/image.md 11).
         hidden: the platform does not know it: its end is announced by a webhook, and that is all.
     """
 
@@ -79,6 +80,7 @@ class Task(msgspec.Struct, kw_only=True):
     extra: dict[str, Any]
     origin: str
     flagged: bool = False
+    inline: bool = False
     hidden: bool = False
     status: str = ""
     names: tuple[str, ...] = ()
@@ -157,6 +159,7 @@ class Tasks:
             extra={name: extra[name] for name in ("webhook", "enable_nsfw_detection") if name in extra},
             origin=origin,
             flagged="nsfw" in said(params).lower(),
+            inline=bool(params.get("enable_base64_output")),
             hidden=bool(test),
             status=test,
         )

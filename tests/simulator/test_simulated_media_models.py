@@ -329,6 +329,12 @@ async def test_what_is_edited_is_the_picture_that_came(api):
         assert made.mode == "RGBA"
 
 
+async def test_a_picture_can_stand_where_its_link_would(clock, api):
+    params = {"prompt": "a fox", "size": "256*512", "enable_base64_output": True}
+    (image,) = (await finished(clock, api, MODELS["z-image-turbo"], params))["images"]
+    assert measure(base64.b64decode(image["image_url"])) == ("png", 256, 512)
+
+
 async def test_a_result_can_be_what_the_next_model_begins_with(clock, api):
     first = await finished(clock, api, MODELS["qwen-image-txt2img"], {"prompt": "a fox", "size": "256*384"})
     link = first["images"][0]["image_url"]
