@@ -18,6 +18,7 @@ FACING = (
     *("llm.Completions", "llm.ChatStream", "llm.ParsedStream", "llm.Tool", "runtime.streams.EventStream"),
     *("llm.files.Files", "llm.downloads.FileContent", "llm.batches.Batches", "llm.batch_run.BatchRun"),
     *("media.images.Images", "media.videos.Videos", "media.results.MediaResult", "media.results.Image"),
+    *("media.audio.Audio", "media.speech.SpeechStream", "media.webhooks.Webhooks", "media.webhooks.Receiver"),
     *("media.facade.Media", "media.training.Trainings", "media.unified.UnifiedVideos", "media.weights.Weights"),
     *("runtime.task.Task", "runtime.tasks.TaskSet", "runtime.pages.Pages"),
     *("gpu.Instances", "gpu.Instance", "gpu.Product", "gpu.Products"),

@@ -6,7 +6,9 @@ lays out its calls by it, and the simulator serves the same models from it.
 
 from __future__ import annotations
 
+import functools
 import pathlib
+import threading
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 __all__ = ["Catalog", "Kind", "Media", "Model", "Product", "Rule", "Schema", "Size", "Status", "load"]
 
 _FILE = pathlib.Path(__file__).with_name("models.jsonl")
+_LOADING = threading.Lock()
 
 #: The part of the SDK that a model belongs to.
 Product: TypeAlias = Literal["images", "videos", "audio", "training"]
@@ -214,6 +217,15 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def load() -> Catalog:
-    """Read the catalog: every model by its id. Blocks for some milliseconds; run it in a thread and keep the result."""
+    """Every model by its id: read once in a process, and the same for all who ask, so not to be written to.
+
+    The first time it blocks for some milliseconds: run it in a thread.
+    """
+    with _LOADING:  # of many who are first, one reads
+        return _load()
+
+
+@functools.cache
+def _load() -> Catalog:
     models = msgspec.json.Decoder(Model).decode_lines(_FILE.read_bytes())
     return {model.id: model for model in models}

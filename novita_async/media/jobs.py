@@ -49,7 +49,7 @@ def task_id_of(answer: Submitted) -> str:
 
 
 async def catalog_of(runtime: Runtime) -> Catalog:
-    """The catalog, read from the disk when a client first needs it."""
+    """The catalog, read from the disk when it is first needed."""
     catalog: Catalog | None = runtime.shared.get(_CATALOG)
     if catalog is None:
         catalog = runtime.shared[_CATALOG] = await runtime.clock.to_thread(load)
@@ -179,7 +179,7 @@ class MediaJobs:
 
             known = [each.id for each in catalog.values() if self.product in ("", each.product)]
             near = difflib.get_close_matches(str(name), known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "novita.media.models() lists them"
+            hint = f"did you mean {' or '.join(near)}?" if near else "novita.media.models() lists them."
             raise ValidationError(f"unknown model {name!r}; {hint} Paths that the SDK does not know: media.submit_path")
         if self.product not in ("", model.product):
             raise ValidationError(f"{name} belongs to novita.{model.product}, not to novita.{self.product}")

@@ -126,6 +126,7 @@ class SpeechStream(FileStream):
         self.media_type = MEDIA_TYPES.get(self.format, "application/octet-stream")
 
     async def read(self) -> bytes:
+        """The next bytes; none when it is over."""
         while not self._over:
             if self._file is not None:
                 chunk = await self._file.read()
