@@ -14,7 +14,7 @@ demo: $(VENV)/$(HERE)-cli
 	$(BIN)/novita-async demo
 
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/$(HERE)-dev
 	$(BIN)/python -m ruff check

@@ -45,6 +45,7 @@ ONLY_IN = {
     "aiohttp": {"transport/aiohttp", "simulator/server", "simulator/upstream", "media/webhook_apps"},
     "websockets": {"transport/websocket"},
     "sqlite3": {"runtime/journal"},
+    "PIL": {"simulator/encode", "simulator/clip", "simulator/works"},
     "rich": {"cli/"},
     "cyclopts": {"cli/"},
     "pytest": {"testing/"},

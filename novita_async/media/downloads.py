@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
 from ..runtime.clock import uninterrupted
@@ -23,7 +24,7 @@ Progress: TypeAlias = "Callable[[int, int | None], object]"
 _WRITE_SIZE = 1 << 20  # bytes gathered for one visit to a worker thread
 
 
-class FileStream:
+class FileStream(ABC):
     """An open file: an async iterator over its chunks. What `open()` of an output gives; use it with `async with`.
 
     Attributes:
@@ -49,15 +50,20 @@ class FileStream:
             return chunk
         raise StopAsyncIteration
 
+    @abstractmethod
     async def read(self) -> bytes:
         """The next chunk, of any size; b"" at the end."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     async def aclose(self) -> None:
         """Let go of the connection. Safe to call twice."""
+        ...
 
+    @abstractmethod
     async def _start(self) -> None:
         """Get as far as knowing the length."""
+        ...
 
     def _took(self, chunk: bytes) -> bytes:
         self.received += len(chunk)
@@ -96,6 +102,9 @@ class MemoryStream(FileStream):
             await self._start()
         chunk = self._data[self.received : self.received + _WRITE_SIZE]
         return self._took(chunk) if chunk else b""
+
+    async def aclose(self) -> None:
+        """There is no connection."""
 
 
 async def fetch(stream: FileStream) -> bytes:

@@ -12,6 +12,7 @@ import re
 import stat
 import sys
 import threading
+from abc import ABC, abstractmethod
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
@@ -64,7 +65,7 @@ class Link:
         self.target = target
 
 
-class File:
+class File(ABC):
     """A file that is here. `open`, `read` and what calls them block: they run in a worker thread.
 
     Attributes:
@@ -149,11 +150,11 @@ class File:
         """All of it, as it stands in JSON."""
         return self.prefix + self.base64(0, self.size).decode()
 
-    def _open(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self) -> None: ...
 
-    def _read(self, offset: int, size: int) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, offset: int, size: int) -> bytes: ...
 
 
 class Held(File):

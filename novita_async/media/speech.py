@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import binascii
 import pathlib
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -187,8 +187,8 @@ class SpeechStream(FileStream):
             if self._file is not None:
                 await self._file.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def _start(self) -> None:
+        """It was opened already."""
 
 
 async def open_speech(runtime: Runtime, call: Call, format: str) -> SpeechStream:

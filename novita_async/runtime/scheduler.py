@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -76,7 +77,7 @@ def passing(error: Exception) -> bool:
     return isinstance(error, TransportError | RateLimited | ServerError | TimeoutError)
 
 
-class Watch:
+class Watch(ABC):
     """One thing that is waited for.
 
     Args:
@@ -99,17 +100,20 @@ class Watch:
         self.heard: float | None = None  # when there was news of it
         self.again = False  # there was while it was read, which may have been answered before
 
+    @abstractmethod
     async def read(self) -> bool:
         """Ask the platform once; whether it is over."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def notify(self, error: Exception | None) -> None:
         """There was a read, or this error has ended the wait."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def progress(self) -> tuple[float, float]:
         """Seconds left and percent done as the platform sees them; 0 where it says nothing."""
-        raise NotImplementedError
+        ...
 
 
 class Scheduler:

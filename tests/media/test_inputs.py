@@ -333,7 +333,7 @@ async def test_a_connection_that_fails_is_the_networks_own_error(clock):
         ("x" * 5000 + "!", f"{'x' * 80!r}... is neither"),
         (io.StringIO("text"), "it cannot be read: it is open as text; open it with mode 'rb'"),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) and len(value) < 60 else type(value).__name__,
 )
 async def test_what_is_no_file_is_refused_and_it_is_said_why(novita, server, value, problem):
     (found,) = await refusal(novita, "reimagine", image_file=value)
