@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .interpreter import INSIDE, Interpreter
 from .paths import Tree, is_system
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class Layout:
                 (self.etc / name).mkdir()
             else:
                 (self.etc / name).touch()
+        for name in ("python", "packages"):
+            (self.etc / INSIDE / name).mkdir(parents=True)
 
 
 #: Where programs and libraries are; on most machines links into /usr.
@@ -145,13 +148,17 @@ class Isolation:
 
     Attributes:
         reason: why commands are not isolated; "" when they are.
+        interpreter: the Python that runs kernels in a sandbox.
     """
 
     def __init__(self, bwrap: str, setpriv: str, reason: str) -> None:
         self.bwrap = bwrap
         self.reason = reason
         self._setpriv = setpriv
+        self.interpreter = Interpreter.find(isolated=bool(bwrap))
         self._system = _system_mounts()
+        for name, path in self.interpreter.mounts.items():
+            self._system += ["--ro-bind", path, f"/etc/{INSIDE}/{name}"]
 
     @classmethod
     def probe(cls) -> Isolation:
