@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["SYSTEM", "Place", "Tree", "absolute", "is_system", "remove"]
+__all__ = ["SYSTEM", "Place", "Tree", "absolute", "is_system", "remove", "remove_directory"]
 
 #: The directories that a command gets from the machine, read-only. In the tree they are empty and cannot be changed.
 SYSTEM = frozenset({"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"})
@@ -210,6 +210,17 @@ def remove(name: str, fd: int, *, force: bool = False) -> None:
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=fd)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a directory in which nothing runs any more, with all it holds; nothing when it is not there."""
+    parent = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        remove(directory.name, parent, force=True)
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(parent)
 
 
 def _open_to_empty(name: str, fd: int, *, force: bool) -> int:
