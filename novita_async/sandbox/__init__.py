@@ -1,13 +1,20 @@
 """Agent sandboxes: machines of their own that come in a moment, run commands, keep files, and go."""
 
 from .command import Command
-from .commands import KEEPALIVE_INTERVAL, KEEPALIVE_LIMIT, Commands
-from .control import SandboxInfo
+from .commands import KEEPALIVE_INTERVAL, KEEPALIVE_LIMIT, Commands, ProcessInfo
+from .control import Lifecycle, Network, SandboxInfo, VolumeMount
 from .envd import SandboxStream
 from .files import EntryInfo, Files, WrittenFile
-from .output import CommandResult, Output
+from .handle import SandboxHandle
+from .keeping import Opening
+from .metrics import Event, LogEntry, LogLine, Metric, Quota, QuotaUsage
+from .output import CommandResult, Gap, Output
+from .ports import PortAnswer, PortSocket
 from .sandboxes import Sandboxes
-from .session import Opening, Sandbox
+from .secrets import Secret, Secrets
+from .session import Sandbox
+from .snapshots import Snapshot, Snapshots
+from .volumes import Volume, Volumes
 
 __all__ = [
     "KEEPALIVE_INTERVAL",
@@ -16,12 +23,32 @@ __all__ = [
     "CommandResult",
     "Commands",
     "EntryInfo",
+    "Event",
     "Files",
+    "Gap",
+    "Lifecycle",
+    "LogEntry",
+    "LogLine",
+    "Metric",
+    "Network",
     "Opening",
     "Output",
+    "PortAnswer",
+    "PortSocket",
+    "ProcessInfo",
+    "Quota",
+    "QuotaUsage",
     "Sandbox",
+    "SandboxHandle",
     "SandboxInfo",
     "SandboxStream",
     "Sandboxes",
+    "Secret",
+    "Secrets",
+    "Snapshot",
+    "Snapshots",
+    "Volume",
+    "VolumeMount",
+    "Volumes",
     "WrittenFile",
 ]

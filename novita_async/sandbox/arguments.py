@@ -28,10 +28,10 @@ def is_host(value: str) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
-def whole_seconds(name: str, value: float) -> int:
+def whole_seconds(name: str, value: float, *, most: int = _LONGEST) -> int:
     """A duration as the platform takes it: whole seconds, rounded up."""
-    if check_timeout(value, name) is None or value > _LONGEST:
-        raise ValidationError(f"{name} must be a number of seconds up to {_LONGEST}, got {value!r}")
+    if check_timeout(value, name) is None or value > most:
+        raise ValidationError(f"{name} must be a number of seconds up to {most}, got {value!r}")
     return math.ceil(value)
 
 

@@ -65,6 +65,11 @@ class Envd:
         self._fate = fate
         self._streams: weakref.WeakSet[SandboxStream[Any]] = weakref.WeakSet()
         self._headers = {"novita-sandbox-id": sandbox_id, "novita-sandbox-port": str(PORT)}
+        self.use_token(token)
+
+    def use_token(self, token: str | None) -> None:
+        """Take another access token from now on: a sandbox that is resumed may have got one."""
+        self._headers.pop("x-access-token", None)
         if token:
             self._headers["x-access-token"] = token
 

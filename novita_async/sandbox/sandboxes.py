@@ -7,37 +7,37 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from ..errors import ProtocolError, ValidationError
-from ..runtime.arguments import call_headers, check_timeout, given, with_query
-from ..runtime.attempts import Attempts
-from ..runtime.call import read_answer
-from ..runtime.pages import Pages
+from ..errors import ValidationError
+from ..runtime.arguments import given, with_query
 from ..runtime.retry import Replay
-from ..runtime.undo import or_undo
-from ..wire.json import decode
-from .arguments import check_strings, is_host, is_id, whole_seconds
+from . import making
+from .arguments import check_strings, whole_seconds
+from .bodies import ON_EXIT, check_choice, labels_of, lifecycle, mounts, network
 from .control import Control, SandboxInfo, path_of
-from .envd import PORT
-from .session import Opening, Sandbox
+from .handle import SandboxHandle
+from .keeping import Opening
+from .metrics import Metric, Quota, events
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from ..runtime.call import Call, Runtime
+    from ..runtime.call import Runtime
+    from ..runtime.pages import Pages
+    from ..runtime.tasks import TaskSet
+    from .metrics import Event
+    from .secrets import Secrets
+    from .snapshots import Snapshots
+    from .templates import Templates
+    from .volumes import Volume, Volumes
 
 __all__ = ["Sandboxes"]
 
-_PAGE = 100
+_METRICS = 100  # ids that one call may ask for
 
 
-class _Started(msgspec.Struct):
-    """What create and connect answer."""
-
-    sandboxID: str
-    templateID: str = ""
-    envdVersion: str = ""
-    envdAccessToken: str | None = None
-    domain: str | None = None
+class _Latest(msgspec.Struct):
+    sandboxes: dict[str, Metric]
 
 
 class Sandboxes:
@@ -49,42 +49,70 @@ class Sandboxes:
             print(result.stdout)
     """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, tasks: TaskSet) -> None:
         self._runtime = runtime
         self._control = Control(runtime)
+        self._tasks = tasks
 
     def create(
         self,
-        template: str = "base",
+        template: str | None = None,
         *,
         lifetime: float = 300.0,
         keep_alive: bool = False,
+        on_exit: str = "kill",
+        on_timeout: str = "kill",
+        auto_resume: bool = False,
+        idle_timeout: float | None = None,
+        long_running: bool | None = None,
         metadata: Mapping[str, str] | None = None,
         envs: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
         secure: bool = True,
         allow_internet_access: bool = True,
-        auto_pause: bool = False,
+        allow_out: Sequence[str] | None = None,
+        deny_out: Sequence[str] | None = None,
+        allow_public_traffic: bool | None = None,
+        mask_request_host: str | None = None,
+        volume_mounts: Mapping[str, str | Volume] | None = None,
+        mcp: Mapping[str, Any] | None = None,
+        node_id: str | None = None,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Opening:
         """Make a sandbox: `async with novita.sandboxes.create() as sandbox:` or `sandbox = await ...create()`.
 
-        Leaving `async with` kills it, whatever happened inside. One that was only awaited lives until `kill()`, or to
-        the end of its lifetime. A caller that is cancelled in the middle of this leaves no sandbox behind: one that was
-        started meanwhile is killed first.
+        Leaving `async with` ends it as `on_exit` says, whatever happened inside. One that was only awaited lives until
+        `kill()`, or to the end of its lifetime. A caller that is cancelled in the middle of this leaves no sandbox
+        behind: one that was started meanwhile is killed first.
 
         Args:
-            template: id or name of a template, `name:tag`, or id of a snapshot.
+            template: id or name of a template, `name:tag`, or id of a snapshot; "base" when left out, and with `mcp`
+                "mcp-gateway".
             lifetime: seconds that it lives from now, rounded up to whole ones. The platform cuts lifetimes above an
-                hour to one hour, unless the metadata has long_running="true".
+                hour to one hour, unless `long_running` is set.
             keep_alive: begin the lifetime anew every half of it, as long as its `async with` is open. When that fails
                 the block is cancelled and the error raised from it.
+            on_exit: what leaving `async with` does: "kill", "pause" it or "leave" it running.
+            on_timeout: what becomes of it at the end of its lifetime: "kill" or "pause".
+            auto_resume: resume a paused one on any request to it; only with `on_timeout="pause"`.
+            idle_timeout: seconds without an open connection after which its lifetime ends, rounded up; 0 for never.
+            long_running: let it live for more than an hour, up to what the account's plan allows.
             metadata: labels, text to text.
             envs: environment variables of all its commands.
+            secrets: environment variables that hold stored secrets: their names to the secrets' names. Inside stands
+                a placeholder; the secret itself is put into requests on their way to its hosts.
             secure: protect its inside with an access token of its own. Without one, whoever knows its id may come in.
             allow_internet_access: whether it may reach the internet.
-            auto_pause: pause it at the end of its lifetime, in place of killing it.
+            allow_out: IP addresses, CIDR ranges, host names or `*.host` that it may reach; they win over `deny_out`.
+            deny_out: IP addresses or CIDR ranges that it may not reach.
+            allow_public_traffic: whether its ports are open to all. When not, they want the traffic token, which
+                `sandbox.request` sends.
+            mask_request_host: the host name that its services see; `${PORT}` in it stands for the port.
+            volume_mounts: volumes, or their names, by the absolute paths that they are mounted at.
+            mcp: servers for the MCP gateway: name to settings.
+            node_id: where to start it, as a hint.
             extra_body: fields for the body that the SDK does not know; they win over known ones.
             extra_headers: headers for this call.
             timeout: the call in seconds, retries and waits included.
@@ -96,10 +124,21 @@ class Sandboxes:
 
         Contract: sandbox.openapi.yaml, POST /sandboxes; sandbox.md sections 2 and 9.
         """
+        if template is None:
+            template = "base" if mcp is None else "mcp-gateway"
         if not isinstance(template, str) or not template:  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
             raise ValidationError("template must be the id or the name of a template")
+        check_choice("on_exit", on_exit, ON_EXIT)
+        if not secure and allow_public_traffic is False:
+            raise ValidationError("a sandbox without public traffic must be secure")
         seconds = whole_seconds("lifetime", lifetime)
-        labels = check_strings("metadata", metadata)
+        labels = labels_of(metadata, idle_timeout, long_running)
+        rules = network(
+            allow_out=allow_out,
+            deny_out=deny_out,
+            allow_public_traffic=allow_public_traffic,
+            mask_request_host=mask_request_host,
+        )
         body = {
             "templateID": template,
             "timeout": seconds,
@@ -107,13 +146,24 @@ class Sandboxes:
             "envVars": check_strings("envs", envs, variables=True),
             "secure": secure,
             "allow_internet_access": allow_internet_access,
-            "autoPause": auto_pause,
+            **lifecycle(on_timeout, auto_resume),
+            **given(
+                secrets=check_strings("secrets", secrets, variables=True) or None,
+                network={"allowPublicTraffic": True, **rules} if rules else None,
+                volumeMounts=mounts(volume_mounts),
+                mcp=mcp,
+                nodeID=node_id,
+            ),
             **(extra_body or {}),
         }
         call = self._control.call(
             "POST", "/sandboxes", body, headers=extra_headers, timeout=timeout, replay=Replay.SUBMITS
         )
-        return Opening(self._create(call, lifetime=seconds, metadata=labels, keep_alive=keep_alive))
+        return Opening(
+            making.create(
+                self._control, call, lifetime=seconds, metadata=labels, keep_alive=keep_alive, on_exit=on_exit
+            )
+        )
 
     def connect(
         self,
@@ -121,18 +171,24 @@ class Sandboxes:
         *,
         lifetime: float = 300.0,
         keep_alive: bool = False,
+        on_exit: str = "kill",
+        secure: bool | None = None,
+        allow_public_traffic: bool | None = None,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Opening:
         """Take a sandbox up by its id, from any process; a paused one is resumed.
 
-        Used like `create`, and `async with` kills this one too: to leave it running, only await it.
+        Used like `create`, and `async with` kills this one too, unless `on_exit` says otherwise.
 
         Args:
             sandbox_id: its id.
             lifetime: seconds that it lives from now at least; an end that is later stays.
             keep_alive: as of `create`.
+            on_exit: as of `create`.
+            secure: whether its inside is protected by a token from now on.
+            allow_public_traffic: whether its ports are open to all from now on.
             extra_body: fields for the body that the SDK does not know; they win over known ones.
             extra_headers: headers for this call.
             timeout: the call in seconds, retries and waits included.
@@ -145,11 +201,25 @@ class Sandboxes:
         Contract: sandbox.openapi.yaml, POST /sandboxes/{sandboxID}/connect.
         """
         seconds = whole_seconds("lifetime", lifetime)
+        check_choice("on_exit", on_exit, ON_EXIT)
         path = f"{path_of(sandbox_id)}/connect"
-        routing = {"novita-sandbox-id": sandbox_id, "novita-sandbox-port": str(PORT), **(extra_headers or {})}
-        body = {"timeout": seconds, **(extra_body or {})}
+        body = {
+            "timeout": seconds,
+            **given(secure=secure, allowPublicTraffic=allow_public_traffic),
+            **(extra_body or {}),
+        }
+        routing = {**self._control.routing(sandbox_id), **(extra_headers or {})}
         call = self._control.call("POST", path, body, headers=routing, timeout=timeout)
-        return Opening(self._connect(call, lifetime=seconds, keep_alive=keep_alive))
+        return Opening(making.connect(self._control, call, lifetime=seconds, keep_alive=keep_alive, on_exit=on_exit))
+
+    def by_id(self, sandbox_id: str) -> SandboxHandle:
+        """A sandbox that is only named. Nothing is sent, and it is not resumed: for what needs no way into it, such as
+        `await novita.sandboxes.by_id(sandbox_id).pause()`.
+
+        Raises:
+            ValidationError: this cannot be an id.
+        """
+        return SandboxHandle(self._control, sandbox_id)
 
     async def kill(
         self, sandbox_id: str, *, extra_headers: Mapping[str, str] | None = None, timeout: float | None = None
@@ -210,63 +280,136 @@ class Sandboxes:
 
         Contract: sandbox.openapi.yaml, GET /v2/sandboxes; sandbox.md section 2.
         """
-        labels = check_strings("metadata", metadata)
-        # Encoded here twice and by the query once more, as the platform's own client does.
-        wanted = urlencode({quote(key, safe=""): quote(value, safe="") for key, value in labels.items()})
-        query = given(state=",".join(state) or None, metadata=wanted or None, limit=_PAGE)
-        headers = call_headers(extra_headers)
-        check_timeout(timeout)
+        query = given(state=",".join([state] if isinstance(state, str) else state) or None, metadata=_wanted(metadata))
+        return self._control.pages("/v2/sandboxes", SandboxInfo, query, headers=extra_headers, timeout=timeout)
 
-        async def pages() -> AsyncIterator[list[SandboxInfo]]:
-            runtime, token = self._runtime, None
-            while True:
-                path = with_query("/v2/sandboxes", **query, nextToken=token)
-                answer = await runtime.request(self._control.call("GET", path, headers=headers, timeout=timeout))
-                decoder = runtime.decoders(SandboxInfo)
-                yield [decode(decoder, bytes(item)) for item in runtime.decode(answer, list[msgspec.Raw])]
-                token = answer.headers.get("x-next-token")
-                if not token:
-                    return
+    async def running(
+        self,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Sequence[SandboxInfo]:
+        """The running sandboxes, all in one answer.
 
-        return Pages(pages)
+        Args:
+            metadata: only those that have all these labels.
+            extra_headers: headers for this call.
+            timeout: the call in seconds, retries and waits included.
 
-    async def _create(self, call: Call, *, lifetime: int, metadata: dict[str, str], keep_alive: bool) -> Sandbox:
-        attempts = Attempts(self._runtime, call)
+        Contract: sandbox.openapi.yaml, GET /sandboxes.
+        """
+        path = with_query("/sandboxes", metadata=_wanted(metadata))
+        call = self._control.call("GET", path, headers=extra_headers, timeout=timeout)
+        return self._control.items(await self._runtime.request(call), SandboxInfo)
 
-        async def work() -> Sandbox:
-            began = self._runtime.clock.time()
-            started = self._runtime.decode(await attempts.run(read_answer), _Started)
-            try:
-                return self._session(started, lifetime=lifetime, began=began, metadata=metadata, keep_alive=keep_alive)
-            except ProtocolError:
-                if is_id(started.sandboxID):
-                    await self.kill(started.sandboxID)
-                raise
+    # ------------------------------------------------------------------------------------ what is told of them
 
-        return await or_undo(self._runtime.clock, attempts, work(), Sandbox.kill)
+    async def metrics(
+        self,
+        sandbox_ids: Sequence[str],
+        *,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Metric]:
+        """What several sandboxes use now, by their ids. Of one alone `by_id(...).metrics()` tells more.
 
-    async def _connect(self, call: Call, *, lifetime: int, keep_alive: bool) -> Sandbox:
-        began = self._runtime.clock.time()
-        started = await self._runtime.fetch(call, _Started)
-        return self._session(started, lifetime=lifetime, began=began, metadata={}, keep_alive=keep_alive)
+        Args:
+            sandbox_ids: up to 100. One of which nothing is known is missing from the answer.
+            extra_headers: headers for this call.
+            timeout: the call in seconds, retries and waits included.
 
-    def _session(
-        self, started: _Started, *, lifetime: int, began: float, metadata: dict[str, str], keep_alive: bool
-    ) -> Sandbox:
-        settings = self._runtime.settings
-        domain = started.domain or settings.domain
-        # Both become parts of a host name, to which the sandbox's token is sent.
-        if not is_id(started.sandboxID) or not is_host(domain):
-            raise ProtocolError(f"no sandbox can be at id {started.sandboxID!r}, domain {domain!r}")
-        return Sandbox(
+        Contract: sandbox.openapi.yaml, GET /sandboxes/metrics.
+        """
+        if isinstance(sandbox_ids, str) or not 0 < len(sandbox_ids) <= _METRICS:
+            raise ValidationError(f"sandbox_ids must be 1 to {_METRICS} ids")
+        for sandbox_id in sandbox_ids:
+            path_of(sandbox_id)
+        path = with_query("/sandboxes/metrics", sandbox_ids=",".join(sandbox_ids))
+        call = self._control.call("GET", path, headers=extra_headers, timeout=timeout)
+        return (await self._runtime.fetch(call, _Latest)).sandboxes
+
+    def events(
+        self,
+        *,
+        sandbox_id: str | None = None,
+        template: str | None = None,
+        names: Sequence[str] = (),
+        state: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        oldest_first: bool = False,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Pages[Event]:
+        """What happened to the sandboxes of the account: `async for event in ...events()` or `await ...events()`.
+
+        Args:
+            sandbox_id: only those of sandboxes with this in their id.
+            template: only those of sandboxes with this in the id of their template.
+            names: only those of these names, such as ["create", "delete"].
+            state: only those that went so, such as "success".
+            start: from when on, with a time zone; 30 days before `end` when left out, and 60 days at most.
+            end: until when; now when left out.
+            oldest_first: else the newest come first.
+            extra_headers: headers for the call of each page.
+            timeout: the call of each page in seconds, retries and waits included.
+
+        Contract: sandbox.openapi.yaml, GET /sandboxes/events; sandbox.md section 13.
+        """
+        return events(
             self._control,
-            sandbox_id=started.sandboxID,
-            template=started.templateID,
-            base_url=settings.sandbox_url or f"https://{PORT}-{started.sandboxID}.{domain}",
-            token=started.envdAccessToken,
-            version=started.envdVersion,
-            metadata=metadata,
-            lifetime=lifetime,
-            ends=began + lifetime,
-            keep_alive=keep_alive,
+            sandbox_id=sandbox_id,
+            template=template,
+            names=names,
+            state=state,
+            start=start,
+            end=end,
+            oldest_first=oldest_first,
+            extra_headers=extra_headers,
+            timeout=timeout,
         )
+
+    async def quota(self, *, extra_headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Quota:
+        """What the account may use of sandboxes, and what it uses now.
+
+        Contract: sandbox.openapi.yaml, GET /sandboxes/quota; sandbox.md section 13.
+        """
+        call = self._control.call("GET", "/sandboxes/quota", headers=extra_headers, timeout=timeout)
+        return await self._runtime.fetch(call, Quota)
+
+    # ---------------------------------------------------------------------------------------- what belongs to them
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Images of sandboxes."""
+        from .snapshots import Snapshots
+
+        return Snapshots(self._control)
+
+    @property
+    def templates(self) -> Templates:
+        """What sandboxes start from."""
+        from .templates import Templates
+
+        return Templates(self._control, self._tasks)
+
+    @property
+    def volumes(self) -> Volumes:
+        """Disks that outlive the sandboxes that they are mounted in."""
+        from .volumes import Volumes
+
+        return Volumes(self._control)
+
+    @property
+    def secrets(self) -> Secrets:
+        """What sandboxes may use and never see."""
+        from .secrets import Secrets
+
+        return Secrets(self._control)
+
+
+def _wanted(metadata: Mapping[str, str] | None) -> str | None:
+    """A filter of labels. Encoded here twice and by the query once more, as the platform's own client does."""
+    labels = check_strings("metadata", metadata)
+    return urlencode({quote(key, safe=""): quote(value, safe="") for key, value in labels.items()}) or None

@@ -1,44 +1,51 @@
-"""A sandbox in hand: from `create` or `connect` to its kill (contract/sandbox.md 9)."""
+"""A sandbox in hand: from `create` or `connect` to its end (contract/sandbox.md 9)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from ..errors import (
     APIError,
     ClientClosed,
     NotFound,
     NovitaError,
+    ProtocolError,
     SandboxEnded,
     SandboxUnreachable,
 )
 from ..runtime.clock import uninterrupted
-from .arguments import whole_seconds
+from .arguments import is_host, is_id, whole_seconds
 from .commands import Commands
-from .envd import Envd
+from .control import Started
+from .envd import PORT, Envd
 from .files import Files
+from .handle import SandboxHandle
+from .keeping import KeepAlive
+from .ports import Ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import AsyncIterable, Mapping, Sequence
     from types import TracebackType
 
     from ..errors import SandboxError
+    from ..runtime.call import Answer
     from .control import Control, SandboxInfo
+    from .ports import PortAnswer, PortSocket
 
-__all__ = ["Opening", "Sandbox"]
+__all__ = ["Sandbox"]
 
 _KILL_LIMIT = 5.0  # seconds
+_PAUSE_LIMIT = 60.0  # seconds for the pause at the end of a session: it takes 4 for each GiB of memory
 _STATUS_LIMIT = 5.0  # seconds for the one read that explains a broken connection
 _SKEW = 2.0  # seconds that the platform's clock may be ahead of ours
 
 
-class Sandbox:
+class Sandbox(SandboxHandle):
     """A sandbox: commands and files in a machine of its own.
 
-    Leaving its `async with` kills it. So does `aclose()`; to leave it running, call neither, and keep its id for
-    `novita.sandboxes.connect`.
+    Leaving its `async with` ends it as `on_exit` of `create` or `connect` says: it is killed, unless that says
+    otherwise. So does `aclose()`.
 
     Attributes:
         id: what it is called at the platform.
@@ -51,38 +58,45 @@ class Sandbox:
     def __init__(
         self,
         control: Control,
+        started: Started,
         *,
-        sandbox_id: str,
-        template: str,
-        base_url: str,
-        token: str | None,
-        version: str,
         metadata: Mapping[str, str],
-        lifetime: int,
+        lifetime: int | None,
         ends: float,
-        keep_alive: bool,
+        keep_alive: bool = False,
+        on_exit: str = "kill",
     ) -> None:
-        self.id = sandbox_id
-        self.template = template
+        settings = control.runtime.settings
+        domain = started.domain or settings.domain
+        # Both become parts of a host name, to which the sandbox's token is sent.
+        if not is_id(started.sandboxID) or not is_host(domain):
+            raise ProtocolError(f"no sandbox can be at id {started.sandboxID!r}, domain {domain!r}")
+        super().__init__(control, started.sandboxID)
+        self.template = started.templateID
         self.metadata = metadata
-        self._control = control
         self._lifetime = lifetime
         self._ends = ends  # Unix seconds, as far as known
-        self._keep_alive = _KeepAlive(self._extend) if keep_alive else None
+        self._on_exit = on_exit
+        self._paused = False  # by this session
+        self._left = False
+        self._keep_alive = KeepAlive(self._extend) if keep_alive else None
         self._killing = asyncio.Lock()
         self._envd = Envd(
             control.runtime,
-            sandbox_id=sandbox_id,
-            base_url=base_url,
-            token=token,
-            version=version,
+            sandbox_id=self.id,
+            base_url=settings.sandbox_url or f"https://{PORT}-{self.id}.{domain}",
+            token=started.envdAccessToken,
+            version=started.envdVersion,
             fate=self._fate,
         )
+        self._ports = Ports(self._envd, domain=domain, base_url=settings.sandbox_url, token=started.trafficAccessToken)
         self.commands = Commands(self._envd)
         self.files = Files(self._envd)
 
     def __repr__(self) -> str:
         return f"<Sandbox {self.id} {self.template}{' killed' if self._envd.killed else ''}>"
+
+    # --------------------------------------------------------------------------------------- its life
 
     async def kill(self, *, timeout: float | None = None) -> bool:
         """Kill it, with everything that runs in it. Once begun, this is carried through a cancellation.
@@ -111,46 +125,30 @@ class Sandbox:
             return found
 
     async def set_lifetime(self, lifetime: float, *, timeout: float | None = None) -> None:
-        """Let it live for so many seconds from now, whether that is longer than before or shorter.
-
-        Args:
-            lifetime: seconds, rounded up to whole ones.
-            timeout: the call in seconds, retries and waits included.
-
-        Raises:
-            SandboxEnded: it is gone.
-            APIError: the platform refused.
-
-        Contract: sandbox.openapi.yaml, POST /sandboxes/{sandboxID}/timeout.
-        """
         seconds = whole_seconds("lifetime", lifetime)
         began = self._control.runtime.clock.time()
-        try:
-            await self._control.set_lifetime(self.id, seconds, timeout=timeout)
-        except NotFound as error:
-            raise self._gone() from error
+        await super().set_lifetime(seconds, timeout=timeout)
         self._lifetime = seconds
         self._ends = began + seconds
 
     async def info(self, *, timeout: float | None = None) -> SandboxInfo:
-        """Read how it is.
-
-        Args:
-            timeout: the call in seconds, retries and waits included.
-
-        Raises:
-            SandboxEnded: it is gone.
-            APIError: the platform refused.
-
-        Contract: sandbox.openapi.yaml, GET /sandboxes/{sandboxID}.
-        """
-        try:
-            info = await self._control.info(self.id, timeout=timeout)
-        except NotFound as error:
-            raise self._gone() from error
+        info = await super().info(timeout=timeout)
         if info.end_at is not None:
             self._ends = info.end_at.timestamp()
         return info
+
+    async def pause(self, *, timeout: float | None = None) -> bool:
+        """Stop it and keep it, with its memory and its processes. Its connections break; `resume` lets it go on, and
+        so does `novita.sandboxes.connect`, from any process. It takes about 4 seconds for each GiB of memory.
+
+        Returns:
+            False when it was paused already, or was being so.
+
+        Contract: sandbox.openapi.yaml, POST /sandboxes/{sandboxID}/pause.
+        """
+        done = await super().pause(timeout=timeout)
+        self._paused = True
+        return done
 
     async def is_running(self, *, timeout: float | None = None) -> bool:
         """Ask it whether it runs. A paused one does not.
@@ -176,11 +174,95 @@ class Sandbox:
             return False
         return True
 
+    # -------------------------------------------------------------------------------------- its ports
+
+    def host(self, port: int) -> str:
+        """The host name under which a port of it is reached from everywhere, such as "3000-id.domain".
+
+        Contract: sandbox.md section 1.
+        """
+        return self._ports.host(port)
+
+    def url(self, port: int) -> str:
+        """The address of a port of it. Where public traffic is off, requests need `traffic_token` in the header
+        E2B-Traffic-Access-Token; `request` and `websocket` send it."""
+        return f"https://{self._ports.host(port)}"
+
+    @property
+    def traffic_token(self) -> str | None:
+        """What opens its ports; None where they are open to all."""
+        return self._ports.token
+
+    async def request(
+        self,
+        port: int,
+        method: str,
+        path: str = "/",
+        *,
+        body: bytes | AsyncIterable[bytes] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> PortAnswer:
+        """Make a request to a server that runs in it.
+
+        Args:
+            port: that the server listens on.
+            method: of HTTP. POST and PATCH are not repeated once they were sent.
+            path: with its query, encoded.
+            body: bytes, or an async iterable of them.
+            extra_headers: headers of the request.
+            timeout: the call in seconds, retries and waits included.
+
+        Raises:
+            SandboxEnded: the sandbox is gone or paused.
+            SandboxUnreachable: nothing listens there.
+            APIError: the server answered with a status from 400 on; it has the body.
+
+        Contract: sandbox.md sections 1 and 9.
+
+        Example:
+            answer = await sandbox.request(8000, "GET", "/items?limit=3")
+            print(answer.status, answer.json())
+        """
+        return await self._ports.request(port, method, path, body=body, extra_headers=extra_headers, timeout=timeout)
+
+    async def websocket(
+        self,
+        port: int,
+        path: str = "/",
+        *,
+        subprotocols: Sequence[str] = (),
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> PortSocket:
+        """Open a websocket to a server that runs in it: `async with await sandbox.websocket(8000) as socket:`.
+
+        Args:
+            port: that the server listens on.
+            path: with its query, encoded.
+            subprotocols: those to offer.
+            extra_headers: headers of the request that opens it.
+            timeout: for opening it, in seconds.
+
+        Raises:
+            SandboxEnded: the sandbox is gone or paused.
+            SandboxUnreachable: no connection can be made.
+            ProtocolError: the server opens no websocket.
+
+        Contract: sandbox.md sections 1 and 8.
+        """
+        return await self._ports.websocket(
+            port, path, subprotocols=subprotocols, extra_headers=extra_headers, timeout=timeout
+        )
+
+    # ---------------------------------------------------------------------------------------- its end
+
     async def aclose(self) -> None:
-        """Kill it, unless that was done. Safe to call twice. Raises what `kill` raises."""
+        """End it as `on_exit` says, unless that was done. Safe to call twice. Raises what `kill` and `pause` raise."""
         await self._end(None)
 
     async def __aenter__(self) -> Self:
+        self._left = False
         if self._keep_alive is not None:
             await self._keep_alive.start()
         return self
@@ -194,15 +276,20 @@ class Sandbox:
             raise failure
 
     async def _end(self, error: BaseException | None) -> None:
-        """Kill it; a kill that fails does not hide the error that is on its way."""
-        if self._envd.killed:
+        """Kill it, pause it, or leave it. A failure of that does not hide the error that is on its way."""
+        if self._envd.killed or self._left:
             return
         try:
-            await self.kill()
+            if self._on_exit == "kill":
+                await self.kill()
+            elif self._on_exit == "pause":
+                await uninterrupted(self.pause(timeout=_PAUSE_LIMIT))
+            self._left = True
         except NovitaError as failure:
             if error is None:
                 raise
-            error.add_note(f"sandbox {self.id} could not be killed: {failure}")
+            done = "killed" if self._on_exit == "kill" else "paused"
+            error.add_note(f"sandbox {self.id} could not be {done}: {failure}")
         finally:
             self._envd.abort(ClientClosed("the session with the sandbox was closed"))
 
@@ -226,74 +313,22 @@ class Sandbox:
 
     async def _extend(self) -> None:
         """Begin its lifetime anew every half of it, for ever."""
-        while True:
+        while self._lifetime is not None:
             await self._control.runtime.clock.sleep(self._lifetime / 2)
-            await self.set_lifetime(self._lifetime)
+            if not self._paused:
+                await self.set_lifetime(self._lifetime)
 
+    def _raise_missing(self, error: NovitaError) -> None:
+        raise self._gone() from error
 
-class _KeepAlive:
-    """A task beside an `async with` block. When it fails the block is cancelled, and its error is the block's.
+    def _resumed(self, answer: Answer, seconds: int) -> None:
+        started = self._control.runtime.decode(answer, Started)
+        if started.envdAccessToken:
+            self._envd.use_token(started.envdAccessToken)
+        self._traffic_token(started.trafficAccessToken)
+        self._paused = False
+        self._lifetime = seconds
+        self._ends = max(self._ends, self._control.runtime.clock.time() + seconds)
 
-    Args:
-        work: what the task does, until it is stopped.
-    """
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._work = work
-        self._group = asyncio.TaskGroup()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        await self._group.__aenter__()
-        self._task = self._group.create_task(self._work())
-
-    async def stop(self, error: BaseException | None) -> BaseException | None:
-        """End the task; return what is to be raised in place of the block's own error, if anything is."""
-        if self._task is None:
-            return None
-        self._task.cancel()
-        self._task = None
-        # The group is told of a cancellation only: it may be its own. Other errors would come back as a group of one.
-        cancelled = error if isinstance(error, asyncio.CancelledError) else None
-        try:
-            await self._group.__aexit__(type(cancelled) if cancelled else None, cancelled, None)
-        except asyncio.CancelledError as outer:
-            return outer if outer is not error else None
-        except BaseExceptionGroup as failed:
-            if error is None or error is cancelled:
-                return failed.exceptions[0]
-            error.add_note(f"keeping the sandbox alive failed too: {failed.exceptions[0]}")
-        return None
-
-
-class Opening(Coroutine[Any, Any, Sandbox]):
-    """A sandbox on its way: await it, or enter it with `async with`, which kills the sandbox at the end.
-
-    It is a coroutine, so that tasks can be made of it.
-    """
-
-    def __init__(self, work: Coroutine[Any, Any, Sandbox]) -> None:
-        self._work = work
-        self._sandbox: Sandbox | None = None
-
-    def __await__(self) -> Generator[Any, Any, Sandbox]:
-        return self._work.__await__()
-
-    def send(self, value: Any) -> Any:
-        return self._work.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        return self._work.throw(*error)
-
-    def close(self) -> None:
-        self._work.close()
-
-    async def __aenter__(self) -> Sandbox:
-        self._sandbox = await self._work
-        return await self._sandbox.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._sandbox is not None
-        await self._sandbox.__aexit__(kind, error, trace)
+    def _traffic_token(self, token: str | None) -> None:
+        self._ports.token = token or self._ports.token

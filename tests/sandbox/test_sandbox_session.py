@@ -58,7 +58,7 @@ async def test_create_sends_every_argument_and_the_unknown_ones(client: AsyncNov
         envs={"X": "1"},
         secure=False,
         allow_internet_access=False,
-        auto_pause=True,
+        on_timeout="pause",
         extra_body={"nodeID": "n1"},
         extra_headers={"X-Team": "search"},
     )
@@ -68,6 +68,7 @@ async def test_create_sends_every_argument_and_the_unknown_ones(client: AsyncNov
         "templateID": "snap:1",
         "allow_internet_access": False,
         "autoPause": True,
+        "autoResume": {"enabled": False},
         "envVars": {"X": "1"},
         "metadata": {"a": "b"},
         "secure": False,
