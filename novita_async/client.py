@@ -257,7 +257,7 @@ class AsyncNovita:
         """Agent sandboxes: commands and files in a machine of their own."""
         from .sandbox import Sandboxes
 
-        return Sandboxes(self._core())
+        return Sandboxes(self._core(), self.tasks)
 
     @cached_property
     def gpu(self) -> GPU:
@@ -284,6 +284,7 @@ class AsyncNovita:
                     "batch": lambda: self.batches.reader(),
                     "training-subject": lambda: self.images.training.reader("subject"),
                     "training-style": lambda: self.images.training.reader("style"),
+                    "template": lambda: self.sandboxes.templates.reader(),
                 },
                 cadence=self._cadence or default_cadence,
             )

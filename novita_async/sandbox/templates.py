@@ -15,13 +15,12 @@ from ..runtime.pages import Pages
 from ..runtime.task import Task
 from ..wire.json import Object, decode
 from .builds import KIND, Build, Builder, BuildLog, BuildReader
-from .control import Control
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from ..runtime.call import Runtime
     from ..runtime.tasks import TaskSet
+    from .control import Control
     from .template import Template
 
 __all__ = ["TaggedBuild", "TemplateBuild", "TemplateInfo", "TemplateTag", "Templates"]
@@ -127,10 +126,10 @@ class Templates:
             ...
     """
 
-    def __init__(self, runtime: Runtime, tasks: TaskSet) -> None:
-        self._runtime = runtime
+    def __init__(self, control: Control, tasks: TaskSet) -> None:
+        self._control = control
+        self._runtime = control.runtime
         self._tasks = tasks
-        self._control = Control(runtime)
 
     async def build(
         self,
