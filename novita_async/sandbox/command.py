@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from ..errors import (
     APIError,
@@ -12,28 +12,28 @@ from ..errors import (
     CommandTimeout,
     NotFound,
     NovitaError,
+    RateLimited,
     SandboxEnded,
     SandboxUnreachable,
+    ServerError,
     StreamCut,
     ValidationError,
 )
 from ..runtime.arguments import check_timeout
-from ..runtime.retry import Replay
+from ..runtime.retry import Replay, delays
 from .arguments import encoded
-from .output import CommandResult, Output, Text
+from .attach import KEEPALIVE_LIMIT, LATE, ProcessRef, attach, attempts_of
+from .output import CommandResult, Gap, Output, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from ..runtime.clock import TimerHandle
     from .envd import Envd, SandboxStream
     from .output import End, Event, Message
 
-__all__ = ["LATE", "Command"]
-
-#: Seconds that a command's deadline is held longer here than in the sandbox, which is to be the one that ends it.
-LATE = 2.0
-_INPUT_SIZE = 256 * 1024  # bytes of input for one call
+__all__ = ["Command"]
 
 
 class Command:
@@ -43,6 +43,10 @@ class Command:
     reads is held up when the pipes are full. `aclose()`, or leaving its `async with`, lets go of it and leaves it
     running, up to its timeout. It ends with its sandbox.
 
+    When its connection breaks and the sandbox still runs, it is taken up again, for up to 40 seconds each time without
+    a sign of life. The sandbox repeats nothing of what was written meanwhile: an `Output` of type "gap" stands in its
+    place, and in `CommandResult.gaps`. A command that was run with `durable=True` goes on from the last byte instead.
+
     Attributes:
         pid: its process id in the sandbox.
         stdin_open: whether it can be sent input.
@@ -50,10 +54,11 @@ class Command:
     Raises while iterating or waiting:
         CommandTimeout: it ran over its `timeout` and was ended.
         SandboxEnded: the sandbox is gone or paused.
-        SandboxUnreachable: the sandbox is said to run, and the connection broke or went silent.
+        SandboxUnreachable: the sandbox is said to run, and it does not answer or went silent.
+        StreamCut: it ended while the connection was broken, and how is not known any more.
         APIError: envd ended the stream with an error.
         ClientClosed: it was let go of before its end.
-    The first has what was written so far, the three after it have that as a `CommandResult` in `partial`.
+    The first has what was written so far, the four after it have that as a `CommandResult` in `partial`.
 
     Example:
         async with await sandbox.commands.run("make test", timeout=None, background=True) as command:
@@ -65,29 +70,35 @@ class Command:
     def __init__(
         self,
         envd: Envd,
-        stream: SandboxStream[Message],
+        stream: SandboxStream[Message] | None,
         *,
         pid: int,
         user: str | None,
         timeout: float | None,
+        ends: float | None,
         stdin: bool,
     ) -> None:
         self.pid = pid
         self.stdin_open = stdin
         self._envd = envd
-        self._stream = stream
+        self._clock = envd.runtime.clock
+        self._stream: SandboxStream[Message] | None = stream
+        self._process = ProcessRef(envd, pid, user)
         self._user = user
         self._timeout = timeout
+        self._ends = ends  # of the clock, when the sandbox will have ended it
         self._stdout = Text()
         self._stderr = Text()
+        self._gaps: list[Gap] = []
         self._ready: deque[Output] = deque()
         self._result: CommandResult | None = None
         self._failure: NovitaError | None = None
         self._over = False
         self._reading = False
+        self._waits: Iterator[float] | None = None
         self._timer: TimerHandle | None = None
-        if timeout is not None:
-            self._timer = envd.runtime.clock.call_later(timeout + LATE, self._overdue)
+        if ends is not None:
+            self._timer = self._clock.call_later(ends - self._clock.monotonic() + LATE, self._overdue)
 
     def __repr__(self) -> str:
         result = self._result
@@ -113,7 +124,7 @@ class Command:
             check: raise when it failed.
 
         Raises:
-            CommandFailed: it ended with another exit code than 0.
+            CommandFailed: it ended with another exit code than 0. Its `partial` is the `CommandResult`.
 
         Raises also what iterating raises.
         """
@@ -122,13 +133,15 @@ class Command:
         result = self._result
         assert result is not None
         if check and result.exit_code != 0:
-            raise CommandFailed(
+            failed = CommandFailed(
                 result.exit_code,
                 stdout=result.stdout,
                 stderr=result.stderr,
                 error=result.error,
                 sandbox_id=self._envd.sandbox_id,
             )
+            failed.partial = result
+            raise failed
         return result
 
     async def _advance(self) -> None:
@@ -139,10 +152,7 @@ class Command:
             raise ValidationError("another task is reading this command")
         self._reading = True
         try:
-            message = await anext(self._stream, None)
-            if message is None:
-                raise await self._envd.explain(StreamCut("the stream ended before its command"))
-            await self._take(message.event)
+            await self._take((await self._next()).event)
         except NovitaError as error:
             failure = self._lost(error)
             if failure is error:
@@ -151,15 +161,93 @@ class Command:
         finally:
             self._reading = False
 
+    async def _next(self) -> Message:
+        """The next message of its stream, or of the one that takes its place when it breaks."""
+        since = self._clock.monotonic()
+        broken: NovitaError | None = None
+        while True:
+            if self._stream is None:
+                await self._take_up(since, broken)
+            assert self._stream is not None
+            try:
+                message = await anext(self._stream, None)
+                if message is None:
+                    raise await self._envd.explain(StreamCut("the stream ended before its command"))
+            except SandboxUnreachable as error:
+                broken, stream, self._stream = error, self._stream, None
+                await stream.aclose()
+                continue
+            except NotFound as error:  # a Connect may be refused inside its stream too
+                raise _ended_unseen() from error
+            if message.event.start is None:
+                self._waits = None  # it is more than the peer's readiness to begin
+            return message
+
+    async def _take_up(self, since: float, broken: NovitaError | None) -> None:
+        """Have a stream again, at most KEEPALIVE_LIMIT after the last sign of life was waited for."""
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            left = since + KEEPALIVE_LIMIT - self._clock.monotonic()
+            if left <= 0:
+                assert broken is not None
+                raise broken
+            if self._waits is None:
+                self._waits = delays(self._envd.runtime.settings.retry)
+            elif broken is not None:
+                await self._clock.sleep(min(next(self._waits), left))
+                left = max(since + KEEPALIVE_LIMIT - self._clock.monotonic(), 0.1)
+            try:
+                stream = await self._reopen(left)
+            except (SandboxUnreachable, RateLimited, ServerError) as error:
+                broken = error
+                continue
+            if self._failure is not None:  # let go of meanwhile
+                await stream.aclose()
+                raise self._failure
+            self._stream = stream
+            if broken is not None:
+                self._resumed(self._clock.monotonic() - since)
+            return
+
+    async def _reopen(self, limit: float) -> SandboxStream[Message]:
+        """Open another stream on it."""
+        attempts = attempts_of(
+            self._envd,
+            "Connect",
+            {"process": {"pid": self.pid}},
+            user=self._user,
+            replay=Replay.SAFE,
+            limit=limit,
+        )
+        attempts.call.attempts = 1  # whoever asks repeats it
+        try:
+            return await attach(self._envd, attempts, limit=limit)
+        except NotFound as error:
+            raise _ended_unseen() from error
+
+    def _resumed(self, seconds: float) -> None:
+        """Report what was missed."""
+        self._gaps.append(Gap(len(self._stdout), len(self._stderr), seconds))
+        self._ready.append(Output("gap", ""))
+        self._stdout.tear()
+        self._stderr.tear()
+
     async def _take(self, event: Event) -> None:
         if event.data is not None:
             self._put("stdout", self._stdout.feed(event.data.stdout))
             self._put("stderr", self._stderr.feed(event.data.stderr))
         if event.end is not None:
-            self._put("stdout", self._stdout.feed(b"", final=True))
-            self._put("stderr", self._stderr.feed(b"", final=True))
-            self._result = self._so_far(event.end)
-            self._let_go()
+            if event.end.exitCode < 0 and self._gaps and self._is_due:
+                raise self._timed_out()  # the stream of its Start would have said so
+            await self._end(event.end)
+
+    async def _end(self, end: End) -> None:
+        self._put("stdout", self._stdout.feed(b"", final=True))
+        self._put("stderr", self._stderr.feed(b"", final=True))
+        self._result = self._so_far(end)
+        self._let_go()
+        if self._stream is not None:
             await self._stream.finish()
 
     def _put(self, name: Literal["stdout", "stderr"], text: str) -> None:
@@ -167,9 +255,8 @@ class Command:
             self._ready.append(Output(name, text))
 
     def _so_far(self, end: End | None = None) -> CommandResult:
-        if end is None:
-            return CommandResult(-1, str(self._stdout), str(self._stderr))
-        return CommandResult(end.exitCode, str(self._stdout), str(self._stderr), end.error or "")
+        code, words = (-1, "") if end is None else (end.exitCode, end.error or "")
+        return CommandResult(code, str(self._stdout), str(self._stderr), words, tuple(self._gaps))
 
     # ------------------------------------------------------------------------------------------- how it ends
 
@@ -177,6 +264,11 @@ class Command:
     def running(self) -> bool:
         """Whether it may still run, as far as is known here."""
         return self._result is None and not self._over
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether its time is over."""
+        return self._ends is not None and self._clock.monotonic() >= self._ends
 
     def _overdue(self) -> None:
         """Its deadline has passed here as well, and the sandbox has not ended it."""
@@ -195,7 +287,7 @@ class Command:
                 self._over = True
                 self._failure = self._timed_out()
             else:
-                self._over = isinstance(error, SandboxEnded | SandboxUnreachable)
+                self._over = isinstance(error, SandboxEnded | SandboxUnreachable | CommandTimeout | StreamCut)
                 self._failure = error
                 error.partial = self._so_far()
         self._let_go()
@@ -211,14 +303,16 @@ class Command:
         if self._result is None and self._failure is None:
             self._failure = error
             self._let_go()
-            self._stream.abort(error)
+            if self._stream is not None:
+                self._stream.abort(error)
 
     async def aclose(self) -> None:
         """Let go of it: it runs on, and is not heard of any more. Safe to call twice."""
         if self._result is None and self._failure is None:
             self._failure = ClientClosed("this command was let go of before its end")
         self._let_go()
-        await self._stream.aclose()
+        if self._stream is not None:
+            await self._stream.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -245,11 +339,7 @@ class Command:
 
         Contract: sandbox.md section 4, SendSignal.
         """
-        try:
-            await self._tell("SendSignal", {"signal": "SIGNAL_SIGKILL"}, Replay.SAFE, check_timeout(timeout))
-        except NotFound:
-            return False
-        return True
+        return await self._process.signal("SIGNAL_SIGKILL", timeout=check_timeout(timeout))
 
     async def send_stdin(self, data: str | bytes, *, timeout: float | None = None) -> None:
         """Write to its standard input, for a command that was run with `stdin=True`.
@@ -272,13 +362,12 @@ class Command:
         data = encoded("data", data)
         check_timeout(timeout)
         self._check_stdin()
-        await self.feed(data, timeout=timeout)
+        await self._process.feed(data, timeout=timeout)
 
-    async def feed(self, data: bytes, *, timeout: float | None = None, attempt: float | None = None) -> None:
-        """`send_stdin`, with a limit for one attempt."""
-        for start in range(0, len(data), _INPUT_SIZE):
-            message = {"input": {"stdin": data[start : start + _INPUT_SIZE]}}
-            await self._tell("SendInput", message, Replay.SUBMITS, timeout, attempt)
+    async def feed(self, data: bytes, *, attempt: float) -> None:
+        """Write all of its input and close it, with a limit for one attempt."""
+        await self._process.feed(data, timeout=None, attempt=attempt)
+        await self.close_stdin()
 
     async def close_stdin(self, *, timeout: float | None = None) -> None:
         """Close its standard input: it reads what was written, and then the end.
@@ -293,25 +382,12 @@ class Command:
         check_timeout(timeout)
         self._check_stdin()
         self.stdin_open = False
-        await self._tell("CloseStdin", {}, Replay.SUBMITS, timeout)
+        await self._process.close_stdin(timeout=timeout)
 
     def _check_stdin(self) -> None:
         if not self.stdin_open:
             raise ValidationError("the standard input of this command is not open: run it with stdin=True")
 
-    async def _tell(
-        self,
-        method: str,
-        message: dict[str, Any],
-        replay: Replay,
-        timeout: float | None,
-        attempt: float | None = None,
-    ) -> None:
-        await self._envd.tell(
-            f"process.Process/{method}",
-            {"process": {"pid": self.pid}, **message},
-            user=self._user,
-            replay=replay,
-            timeout=timeout,
-            attempt=attempt,
-        )
+
+def _ended_unseen() -> StreamCut:
+    return StreamCut("the command ended while its connection was broken: how is not known")

@@ -4,40 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
-from ..errors import APIError, CommandTimeout, NotFound, NovitaError, ServerError, StreamCut, ValidationError
-from ..runtime.arguments import check_timeout, given, json_body
-from ..runtime.attempts import Attempts
+import msgspec
+
+from ..errors import APIError, CommandTimeout, NotFound, NovitaError, ServerError, ValidationError
+from ..runtime.arguments import check_timeout, given
 from ..runtime.clock import uninterrupted
 from ..runtime.retry import Replay
 from ..runtime.undo import or_undo
-from ..wire.connect import envelope
+from ..wire.json import Object, decode
 from .arguments import check_path, check_strings, check_user, encoded
-from .command import LATE, Command
-from .envd import ConnectReader
-from .output import CommandResult, Message
+from .attach import KEEPALIVE_INTERVAL, KEEPALIVE_LIMIT, LATE, ProcessRef, attach, attempts_of, start_of
+from .command import Command
+from .durable import DurableCommand, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..transport.protocol import Response
-    from .envd import Envd, SandboxStream
+    from .envd import Envd
+    from .output import CommandResult
 
-__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_LIMIT", "Commands", "OutputHandler"]
-
-#: Seconds of silence after which a running command's stream is asked to say that it is alive.
-KEEPALIVE_INTERVAL = 20
-#: Seconds without output or sign of life after which a sandbox counts as out of reach: two signs are missing.
-KEEPALIVE_LIMIT = 2.0 * KEEPALIVE_INTERVAL
+__all__ = ["KEEPALIVE_INTERVAL", "KEEPALIVE_LIMIT", "Commands", "OutputHandler", "ProcessInfo"]
 
 _KILL_LIMIT = 5.0  # seconds for killing a command that nobody waits for any more
 _INPUT_LIMIT = 86400.0  # seconds: a command may read its input late, and its stream is what tells that it lives
 
 #: Gets each piece of text that a command writes; awaited when it gives something to await.
 OutputHandler: TypeAlias = Callable[[str], Awaitable[None] | None]
+
+
+class ProcessInfo(Object):
+    """A process that was started through the sandbox's API and runs.
+
+    Attributes:
+        pid: its process id in the sandbox.
+        cmd: the program.
+        args: its arguments.
+        envs: the variables that it was given.
+        cwd: the directory that it was started in; None for the user's home.
+        tag: its label; "" for none.
+    """
+
+    pid: int
+    cmd: str = ""
+    args: list[str] = msgspec.field(default_factory=list)
+    envs: dict[str, str] = msgspec.field(default_factory=dict)
+    cwd: str | None = None
+    tag: str = ""
+
+
+class _Listed(msgspec.Struct):
+    processes: list[msgspec.Raw] = []
+
+
+class _Asked(msgspec.Struct):
+    cmd: str = ""
+    args: list[str] = []
+    envs: dict[str, str] = {}
+    cwd: str | None = None
+
+
+class _Config(msgspec.Struct):
+    config: _Asked = msgspec.field(default_factory=_Asked)
 
 
 class Commands:
@@ -58,6 +88,7 @@ class Commands:
         stdin: str | bytes | None = None,
         on_stdout: OutputHandler | None = None,
         on_stderr: OutputHandler | None = None,
+        durable: bool = False,
         background: Literal[False] = False,
         check: bool = True,
     ) -> CommandResult: ...
@@ -71,6 +102,7 @@ class Commands:
         cwd: str | None = None,
         user: str | None = None,
         stdin: bool = False,
+        durable: bool = False,
         background: Literal[True],
     ) -> Command: ...
     async def run(
@@ -84,6 +116,7 @@ class Commands:
         stdin: str | bytes | bool | None = None,
         on_stdout: OutputHandler | None = None,
         on_stderr: OutputHandler | None = None,
+        durable: bool = False,
         background: bool = False,
         check: bool = True,
     ) -> CommandResult | Command:
@@ -93,7 +126,9 @@ class Commands:
         returns as soon as the command runs, and a `Command` is what to read and to end it by.
 
         The stream of a command shows a sign of life every 20 seconds of silence. When there was neither output nor such
-        a sign for 40 seconds, or when the connection breaks, the state of the sandbox is read once, to tell why.
+        a sign for 40 seconds, or when the connection breaks, the state of the sandbox is read once, to tell why. If it
+        still runs, a broken connection is taken up again; what the command wrote meanwhile is a gap in the result, or,
+        of a durable command, is read later.
 
         Args:
             cmd: a line of bash.
@@ -106,6 +141,9 @@ class Commands:
                 for `Command.send_stdin`.
             on_stdout: called with each piece of text that it writes, in order, and awaited if that can be awaited.
             on_stderr: the same for the other stream.
+            durable: let it write into files in the sandbox, which are read from there, so that a broken connection
+                loses nothing. They are removed at its end; of a command that is let go of they stay. The exit code of
+                one that a signal ended is 128 and the signal's number. Needs bash, `flock`, `tail` and a `/tmp`.
             background: return at once.
             check: raise when it ends with another exit code than 0.
 
@@ -137,52 +175,52 @@ class Commands:
             raise ValidationError("in the background stdin is True or False, and Command.send_stdin writes to it")
         if not background and stdin is True:
             raise ValidationError("stdin=True keeps the input open, which is of use only with background=True")
+        journal = Journal() if durable else None
         process = given(
             cmd="/bin/bash",
-            args=["-l", "-c", cmd],
+            args=["-l", "-c", cmd] if journal is None else journal.wrapped(cmd),
             envs=check_strings("envs", envs, variables=True) or None,
             cwd=None if cwd is None else check_path("cwd", cwd),
         )
         data = None if stdin is None or isinstance(stdin, bool) else encoded("stdin", stdin)
         opened = data is not None or bool(stdin)
-        body = envelope(json_body({"process": process, "stdin": opened}))
-        command = await self._start(body, user=check_user(user), timeout=check_timeout(timeout), stdin=opened)
+        command = await self._start(
+            {"process": process, "stdin": opened},
+            user=check_user(user),
+            timeout=check_timeout(timeout),
+            stdin=opened,
+            journal=journal,
+        )
         if background:
             return command
         return await self._attend(command, data, on_stdout, on_stderr, check=check)
 
-    async def _start(self, body: bytes, *, user: str | None, timeout: float | None, stdin: bool) -> Command:
-        envd, limit = self._envd, KEEPALIVE_LIMIT
-        headers = {
-            "content-type": "application/connect+json",
-            "connect-protocol-version": "1",
-            "connect-content-encoding": "identity",
-            "keepalive-ping-interval": str(KEEPALIVE_INTERVAL),
-        }
-        if timeout is not None:
-            headers["connect-timeout-ms"] = str(math.ceil(timeout * 1000))
-            limit = min(limit, timeout + LATE)
-        attempts = Attempts(
-            envd.runtime,
-            envd.call(
-                "POST",
-                "/process.Process/Start",
-                body=body,
-                headers=headers,
-                user=user,
-                replay=Replay.SUBMITS,
-                attempt=limit,
-            ),
-        )
+    async def _start(
+        self,
+        message: Mapping[str, object],
+        *,
+        user: str | None,
+        timeout: float | None,
+        stdin: bool,
+        journal: Journal | None,
+    ) -> Command:
+        envd = self._envd
+        limit = KEEPALIVE_LIMIT if timeout is None else min(KEEPALIVE_LIMIT, timeout + LATE)
+        attempts = attempts_of(envd, "Start", message, user=user, replay=Replay.SUBMITS, limit=limit, timeout=timeout)
 
         async def work() -> Command:
-            stream = await envd.open(attempts, self._reader, first_event=limit, idle=KEEPALIVE_LIMIT)
+            ends = None if timeout is None else envd.runtime.clock.monotonic() + timeout
+            stream = await attach(envd, attempts, limit=limit)
             try:
-                pid = await self._pid(stream)
+                pid = await start_of(envd, stream)
+                if journal is None:
+                    return Command(envd, stream, pid=pid, user=user, timeout=timeout, ends=ends, stdin=stdin)
+                await journal.opened(envd, stream, pid, user)
             except BaseException:
                 await stream.aclose()
                 raise
-            return Command(envd, stream, pid=pid, user=user, timeout=timeout, stdin=stdin)
+            await stream.aclose()
+            return DurableCommand(envd, journal, pid=pid, user=user, timeout=timeout, ends=ends, stdin=stdin)
 
         async def undo(command: Command) -> None:
             try:
@@ -196,15 +234,6 @@ class Commands:
             if timeout is None or error.reason.lower() != "deadline_exceeded":
                 raise
             raise CommandTimeout(timeout, sandbox_id=envd.sandbox_id) from error
-
-    def _reader(self, response: Response) -> ConnectReader[Message]:
-        return ConnectReader(self._envd.runtime, response, Message)
-
-    async def _pid(self, stream: SandboxStream[Message]) -> int:
-        async for message in stream:
-            if message.event.start is not None:
-                return message.event.start.pid
-        raise await self._envd.explain(StreamCut("the stream ended before its command began"))
 
     async def _attend(
         self,
@@ -222,7 +251,7 @@ class Commands:
             feeding = asyncio.get_running_loop().create_task(_feed(command, data)) if data is not None else None
             try:
                 async for output in command:
-                    handler = handlers[output.type]
+                    handler = handlers.get(output.type)
                     if handler is not None:
                         waiting = handler(output.text)
                         if inspect.isawaitable(waiting):
@@ -237,11 +266,84 @@ class Commands:
                     feeding.cancel()
                     await uninterrupted(_settled(feeding))
 
+    # ------------------------------------------------------------------------------------- those that run already
+
+    async def list(self, *, user: str | None = None, timeout: float | None = None) -> list[ProcessInfo]:
+        """List what was started through the sandbox's API and runs: commands, terminals, a template's own command.
+
+        Args:
+            user: the Linux user that acts; None for the sandbox's own default.
+            timeout: the call in seconds, retries and waits included.
+
+        Contract: sandbox.md section 4, List.
+        """
+        runtime = self._envd.runtime
+        answer = await self._envd.tell(
+            "process.Process/List", {}, user=check_user(user), timeout=check_timeout(timeout)
+        )
+        found: list[ProcessInfo] = []
+        for listed in runtime.decode(answer, _Listed).processes:
+            info = decode(runtime.decoders(ProcessInfo), bytes(listed))
+            asked = decode(runtime.decoders(_Config), bytes(listed)).config
+            info.cmd, info.args, info.envs, info.cwd = asked.cmd, asked.args, asked.envs, asked.cwd
+            found.append(info)
+        return found
+
+    async def connect(self, pid: int, *, user: str | None = None, timeout: float | None = None) -> Command:
+        """Follow a command that runs already, from now on: what it wrote before is not repeated.
+
+        Letting go of it leaves it running. It keeps the deadline that it was started with.
+
+        Args:
+            pid: its process id in the sandbox, as `Command.pid` and `list` tell it.
+            user: the Linux user that acts; None for the sandbox's own default.
+            timeout: seconds to reach it.
+
+        Raises:
+            NotFound: nothing runs under this pid.
+            SandboxEnded: the sandbox is gone or paused.
+            SandboxUnreachable: it is said to run and does not answer.
+
+        Contract: sandbox.md section 4, Connect.
+        """
+        envd, limit = self._envd, check_timeout(timeout) or KEEPALIVE_LIMIT
+        message = {"process": {"pid": _check_pid(pid)}}
+        attempts = attempts_of(envd, "Connect", message, user=check_user(user), replay=Replay.SAFE, limit=limit)
+        stream = await attach(envd, attempts, limit=limit)
+        try:
+            pid = await start_of(envd, stream)
+        except BaseException:
+            await stream.aclose()
+            raise
+        return Command(envd, stream, pid=pid, user=user, timeout=None, ends=None, stdin=True)
+
+    async def kill(self, pid: int, *, user: str | None = None, timeout: float | None = None) -> bool:
+        """Kill a command by its pid (SIGKILL). See `Command.kill`."""
+        return await self._ref(pid, user).signal("SIGNAL_SIGKILL", timeout=check_timeout(timeout))
+
+    async def send_stdin(
+        self, pid: int, data: str | bytes, *, user: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Write to the standard input of a command by its pid. See `Command.send_stdin`."""
+        await self._ref(pid, user).feed(encoded("data", data), timeout=check_timeout(timeout))
+
+    async def close_stdin(self, pid: int, *, user: str | None = None, timeout: float | None = None) -> None:
+        """Close the standard input of a command by its pid. See `Command.close_stdin`."""
+        await self._ref(pid, user).close_stdin(timeout=check_timeout(timeout))
+
+    def _ref(self, pid: int, user: str | None) -> ProcessRef:
+        return ProcessRef(self._envd, _check_pid(pid), check_user(user))
+
+
+def _check_pid(pid: int) -> int:
+    if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid < 2**32:  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
+        raise ValidationError(f"pid must be the number of a process, got {pid!r}")
+    return pid
+
 
 async def _feed(command: Command, data: bytes) -> None:
     try:
         await command.feed(data, attempt=_INPUT_LIMIT)
-        await command.close_stdin()
     except (NotFound, ServerError) as error:
         # It has ended, or has closed its input, as `head` does: what is left of the input is of no interest.
         if isinstance(error, ServerError) and error.reason.lower() != "internal":

@@ -7,14 +7,36 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["CommandResult", "End", "Event", "Message", "Output", "Text"]
+__all__ = ["CommandResult", "End", "Event", "Gap", "Message", "Output", "Text"]
+
+_CONTINUATION = bytes(range(0x80, 0xC0))  # the bytes of a UTF-8 character after its first
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
-    """A piece of what a command wrote. A character whose bytes came apart is in one piece, whole."""
+    """A piece of what a command wrote. A character whose bytes came apart is in one piece, whole.
 
-    type: Literal["stdout", "stderr"]
+    Attributes:
+        type: "stdout" or "stderr"; "gap" where the connection was broken and taken up again. What the command wrote
+            meanwhile is not known: the sandbox repeats nothing.
+        text: the piece; "" for a gap.
+    """
+
+    type: Literal["stdout", "stderr", "gap"]
     text: str
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A while in which a command's connection was broken. What the command wrote then is missing.
+
+    Attributes:
+        stdout: characters of `CommandResult.stdout` that came before it.
+        stderr: the same for the other stream.
+        seconds: how long it was, counted from when the break was waited for.
+    """
+
+    stdout: int
+    stderr: int
+    seconds: float
 
 
 class CommandResult(msgspec.Struct, frozen=True):
@@ -25,12 +47,14 @@ class CommandResult(msgspec.Struct, frozen=True):
         stdout: everything it wrote there, as far as it was read.
         stderr: the same.
         error: what the sandbox says of the failure, such as "exit status 2" or "signal: killed"; "" after a success.
+        gaps: where output may be missing, as the connection was broken; none for a durable command.
     """
 
     exit_code: int
     stdout: str
     stderr: str
     error: str = ""
+    gaps: tuple[Gap, ...] = ()
 
 
 class _Start(msgspec.Struct):
@@ -70,12 +94,26 @@ class Text:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pieces: list[str] = []
+        self._length = 0
+        self._torn = False
+
+    def __len__(self) -> int:
+        return self._length
 
     def feed(self, data: bytes, *, final: bool = False) -> str:
+        if self._torn and data:
+            whole = data.lstrip(_CONTINUATION)
+            self._torn, data = not whole, whole
         text = self._decoder.decode(data, final)
         if text:
             self._pieces.append(text)
+            self._length += len(text)
         return text
+
+    def tear(self) -> None:
+        """Say that bytes are missing here. What is left of a character on either side is missing with them."""
+        self._decoder.reset()
+        self._torn = True
 
     def __str__(self) -> str:
         return "".join(self._pieces)

@@ -1,0 +1,206 @@
+"""Commands whose output outlives their connection: they write into files in the sandbox, and are read from there.
+
+Nothing in the sandbox's API repeats what a command wrote while nobody listened. So a wrapper lets the command write
+into two files of a private directory, keeps a lock on a third as long as it runs, and leaves the exit code in a fourth.
+What is read is not the command's own stream but that of a follower, a second command that prints the files from a given
+byte on. When its connection breaks another one begins at the last byte seen. At the end, which a follower knows by the
+lock, what it had no time for is read as a range of the files.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..errors import CommandFailed, NotFound, NovitaError, SandboxUnreachable, StreamCut
+from ..runtime.arguments import with_query
+from ..runtime.retry import Replay
+from .attach import ProcessRef, attach, attempts_of
+from .command import Command
+from .output import End
+
+if TYPE_CHECKING:
+    from .envd import Envd, SandboxStream
+    from .output import Event, Message
+
+__all__ = ["DurableCommand", "Journal"]
+
+# Says a line when all is ready. The lock is not handed on to the command: what that leaves behind in the background
+# must not hold it. The command dies with its wrapper, which is what a kill and a deadline hit.
+_WRAPPER = """
+mask=$(umask); umask 077
+mkdir "$1" && : >"$1/out" && : >"$1/err" && exec 9>"$1/lock" && flock -x 9 || exit 125
+umask "$mask"; echo ready
+tied=(); command -v setpriv >/dev/null && tied=(setpriv --pdeathsig KILL --)
+"${tied[@]}" /bin/bash -l -c "$2" >>"$1/out" 2>>"$1/err" 9>&-
+code=$?; umask 077; echo "$code" >"$1/part" && mv "$1/part" "$1/code"
+"""
+# What bash itself has to say, of processes that it ended for instance, must not get into the output.
+_FOLLOWER = """
+cd "$1" || exit 66
+exec 3>&2 2>/dev/null
+tail -c +"$2" -f out & tail -c +"$3" -f err >&3 &
+trap 'kill $(jobs -p); exit 143' TERM
+flock -s lock true & wait $!
+kill $(jobs -p)
+exit 0
+"""
+_STEP = 1 << 20  # bytes of a file for one call
+_ASIDE = 5.0  # seconds for what is only tidying up
+
+
+class Journal:
+    """The private directory of one durable command."""
+
+    def __init__(self) -> None:
+        self.directory = f"/tmp/.novita-{secrets.token_hex(16)}"  # noqa: S108 - in the sandbox, and nobody can guess it
+
+    def wrapped(self, cmd: str) -> list[str]:
+        """The arguments of the bash that runs the command."""
+        return ["-c", _WRAPPER, "durable", self.directory, cmd]
+
+    async def opened(self, envd: Envd, stream: SandboxStream[Message], pid: int, user: str | None) -> None:
+        """Wait until the wrapper has everything ready.
+
+        Raises:
+            CommandFailed: it cannot, as the sandbox lacks something that it needs.
+        """
+        said = b""
+        async for message in stream:
+            event = message.event
+            if event.data is not None:
+                said += event.data.stderr
+                if event.data.stdout:
+                    return
+            if event.end is not None:
+                words = f"durable commands cannot run in this sandbox: {event.end.error or 'the wrapper ended'}"
+                text = said.decode(errors="replace") or words
+                raise CommandFailed(event.end.exitCode, stderr=text, error=words, sandbox_id=envd.sandbox_id)
+        raise await envd.explain(StreamCut("the stream ended before its command began"))
+
+
+class DurableCommand(Command):
+    """A command that is read from its journal."""
+
+    def __init__(
+        self,
+        envd: Envd,
+        journal: Journal,
+        *,
+        pid: int,
+        user: str | None,
+        timeout: float | None,
+        ends: float | None,
+        stdin: bool,
+    ) -> None:
+        super().__init__(envd, None, pid=pid, user=user, timeout=timeout, ends=ends, stdin=stdin)
+        self._directory = journal.directory
+        self._seen = {"out": 0, "err": 0}
+        self._follower: ProcessRef | None = None
+        self._killed = False
+
+    async def _reopen(self, limit: float) -> SandboxStream[Message]:
+        await self._dismiss()
+        offsets = [str(self._seen[name] + 1) for name in ("out", "err")]
+        process = {"cmd": "/bin/bash", "args": ["-c", _FOLLOWER, "follow", self._directory, *offsets]}
+        attempts = attempts_of(
+            self._envd,
+            "Start",
+            {"process": process, "stdin": False, "tag": "novita-follow"},
+            user=self._user,
+            replay=Replay.SAFE,  # one too many ends with the command
+            limit=limit,
+        )
+        attempts.call.attempts = 1
+        return await attach(self._envd, attempts, limit=limit)
+
+    async def _dismiss(self) -> None:
+        """End the follower whose connection is gone; one that cannot be told ends with the command."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            with suppress(NovitaError):
+                await follower.signal("SIGNAL_SIGTERM", timeout=_ASIDE)
+
+    def _resumed(self, seconds: float) -> None:
+        pass  # nothing was missed
+
+    async def _take(self, event: Event) -> None:
+        if event.start is not None:
+            self._follower = ProcessRef(self._envd, event.start.pid, self._user)
+        if event.data is not None:
+            self._see("out", event.data.stdout)
+            self._see("err", event.data.stderr)
+        if event.end is not None:
+            self._follower = None
+            if self._stream is not None:
+                await self._stream.finish()
+            self._stream = None
+            if event.end.exitCode != 0:
+                words = event.end.error or f"exit status {event.end.exitCode}"
+                now = self._clock.monotonic()
+                unreachable = SandboxUnreachable(
+                    f"what follows the command was ended: {words}", sandbox_id=self._envd.sandbox_id
+                )
+                await self._take_up(now, unreachable)
+            else:
+                await self._conclude()
+
+    def _see(self, name: str, data: bytes) -> None:
+        self._seen[name] += len(data)
+        if name == "out":
+            self._put("stdout", self._stdout.feed(data))
+        else:
+            self._put("stderr", self._stderr.feed(data))
+
+    async def _conclude(self) -> None:
+        """Read what is left, and how it ended, now that nothing more is written."""
+        for name in ("out", "err"):
+            while rest := await self._rest(name):
+                self._see(name, rest)
+        try:
+            answer = await self._read("code")
+        except NotFound as error:
+            if self._is_due:
+                raise self._timed_out() from error
+            end = End(-1, error="signal: killed")
+        else:
+            code = int(answer)
+            end = End(code, error=f"exit status {code}" if code else None)
+        await self._remove()
+        await self._end(end)
+
+    async def _rest(self, name: str) -> bytes:
+        seen = self._seen[name]
+        return await self._read(name, (seen, seen + _STEP))
+
+    async def _read(self, name: str, span: tuple[int, int] | None = None) -> bytes:
+        headers = {"accept": "*/*"}
+        if span is not None:
+            headers["range"] = f"bytes={span[0]}-{span[1] - 1}"
+        url = with_query("/files", path=f"{self._directory}/{name}", username=self._user)
+        try:
+            answer = await self._envd.request(self._envd.call("GET", url, headers=headers))
+        except NovitaError as error:
+            if getattr(error, "status", 0) == 416:  # there is nothing after the last byte seen
+                return b""
+            raise
+        # A server that knows nothing of ranges gives the whole file.
+        return answer.body if span is None or answer.status == 206 else answer.body[slice(*span)]
+
+    async def _remove(self) -> None:
+        message = {"path": self._directory}
+        with suppress(NovitaError):  # what cannot be removed goes with the sandbox
+            await self._envd.tell("filesystem.Filesystem/Remove", message, user=self._user, timeout=_ASIDE)
+
+    async def kill(self, *, timeout: float | None = None) -> bool:
+        self._killed = True
+        return await super().kill(timeout=timeout)
+
+    async def aclose(self) -> None:
+        open_ = self.running
+        await super().aclose()
+        if open_ and self._killed:
+            await self._remove()
+        elif open_:
+            await self._dismiss()
