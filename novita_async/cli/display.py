@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from .process import no_echo, wish_to_end
+from .process import no_echo, printable, wish_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,14 +100,9 @@ def make_display(title: str) -> Display:
     return Lines(title)
 
 
-def _printable(text: str) -> str:
-    """Text from elsewhere without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.expandtabs(4))
-
-
 def _cells(outcome: Outcome) -> tuple[str, str, str, str]:
     files = ", ".join(outcome.files)
-    return outcome.name, f"{outcome.seconds:.1f} s", files, _printable(outcome.failure or outcome.measured)
+    return outcome.name, f"{outcome.seconds:.1f} s", files, printable(outcome.failure or outcome.measured)
 
 
 def _mark(console: Console, good: bool | None) -> str:
@@ -125,7 +120,7 @@ class Lines:
         self._open = dict.fromkeys(PANELS, "")
 
     def text(self, panel: str, piece: str) -> None:
-        *lines, rest = (self._open[panel] + _printable(piece)).split("\n")
+        *lines, rest = (self._open[panel] + printable(piece)).split("\n")
         while len(rest) > _LINE and (cut := rest.rfind(" ", 1, _LINE)) > 0:
             lines.append(rest[:cut])
             rest = rest[cut + 1 :]
@@ -142,7 +137,7 @@ class Lines:
 
     def fail(self, panel: str, name: str, reason: str) -> None:
         self._flush(panel)
-        self._say(panel, _printable(f"{name}: {reason}"))
+        self._say(panel, printable(f"{name}: {reason}"))
 
     def end(self, panel: str, *, good: bool) -> None:
         self._flush(panel)
@@ -245,7 +240,7 @@ class Panels:
 
     def text(self, panel: str, piece: str) -> None:
         area = self._areas[panel]
-        area.text = (area.text + _printable(piece))[-_KEPT:]
+        area.text = (area.text + printable(piece))[-_KEPT:]
 
     def progress(self, panel: str, name: str, percent: float, words: str, *, done: bool = False) -> None:
         bar = self._areas[panel].bars.setdefault(name, _Bar())

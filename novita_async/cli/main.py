@@ -2,8 +2,10 @@
 
 0    done
 1    a `NovitaError`, or a demo of which a part failed
-2    wrong usage, or the extra `cli` is not installed
+2    wrong usage, an argument that cannot be sent, or the extra `cli` is not installed
 130  ended by Ctrl-C or SIGTERM (the simulator: 0, because that is how it ends)
+
+`sandbox exec` and `sandbox connect` end as what they ran did.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-from ..errors import NovitaError
-from .process import Stop, tell
+from ..errors import NovitaError, ValidationError
+from .process import Stop, printable, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         import cyclopts  # it brings rich
     except ImportError:
-        return _fail("the command line needs two more packages: pip install 'novita-async[cli]'", 2)
+        return _fail("the command line needs more packages: pip install 'novita-async[cli]'", 2)
     from .app import build
 
     warnings.showwarning = _warn
@@ -50,14 +52,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except cyclopts.CycloptsError as error:
-        return _fail(" ".join(str(error).split()), 2)
+        return _fail(_line(error), 2)
+    except ValidationError as error:
+        return _fail(_line(error), 2)
     except NovitaError as error:
-        return _fail(str(error), 1)
+        return _fail(_line(error), 1)
     except BrokenPipeError:
         # The interpreter flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail("nobody reads the output any more", 1)
     return code
+
+
+def _line(error: Exception) -> str:
+    return " ".join(printable(str(error)).split())
 
 
 def _fail(words: str, code: int) -> int:

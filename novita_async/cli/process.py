@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import FrameType
 
-__all__ = ["CannotGoOn", "Stop", "no_echo", "tell", "wish_to_end"]
+__all__ = ["CannotGoOn", "Stop", "no_echo", "owns_terminal", "printable", "tell", "wish_to_end"]
 
 
 class CannotGoOn(NovitaError):
@@ -28,6 +28,11 @@ def tell(words: str) -> None:
         print(f"novita-async: {words}", file=sys.stderr, flush=True)
 
 
+def printable(text: str) -> str:
+    """Text from elsewhere without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.expandtabs(4))
+
+
 def wish_to_end() -> None:
     """For a command that finds its output gone: whoever closes it wishes an end as much as whoever sends a signal."""
     signal.raise_signal(signal.SIGTERM)
@@ -36,7 +41,7 @@ def wish_to_end() -> None:
 @contextlib.contextmanager
 def no_echo() -> Generator[None]:
     """Keep keys that are typed meanwhile out of what the terminal shows. Ctrl-C works as ever."""
-    if not _owns_terminal():
+    if not owns_terminal():
         yield
         return
     import termios
@@ -52,7 +57,8 @@ def no_echo() -> Generator[None]:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _owns_terminal() -> bool:
+def owns_terminal() -> bool:
+    """Whether standard input is a terminal that this process may read from and change."""
     try:
         # A process in the background that changes the terminal is stopped for it.
         return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import threading
 import warnings
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +30,7 @@ async def simulator() -> AsyncIterator[tuple[Simulator, Served]]:
 
 @pytest.fixture
 def command(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Runs a command that ends by itself in this process: code, output, errors."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,8 +39,51 @@ def command(
 
     def run(*args: str) -> tuple[int, str, str]:
         code = main(args)
-        return code, *capsys.readouterr()
+        return code, *capfd.readouterr()
 
     yield run
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+class Cloud:
+    """A simulator in a thread of its own, for commands that end by themselves in this process."""
+
+    def __init__(self) -> None:
+        self.simulator: Simulator
+        self.environment: dict[str, str] = {}
+        self._started: Future[None] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    async def _serve(self) -> None:
+        try:
+            async with Simulator(gpu_step_seconds=0.1) as self.simulator, self.simulator.serve() as served:
+                self.environment = served.environment
+                self._started.set_result(None)
+                await self._end.wait()
+        except BaseException as error:
+            if not self._started.done():
+                self._started.set_exception(error)
+            raise
+
+    def __enter__(self) -> Cloud:
+        self._thread.start()
+        self._started.result(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(10)
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """A simulator that the environment points at."""
+    with Cloud() as cloud:
+        for name, value in cloud.environment.items():
+            monkeypatch.setenv(name, value)
+        yield cloud

@@ -95,4 +95,4 @@ def test_without_the_extra_it_says_how_to_install_it(command: Command, monkeypat
     monkeypatch.setitem(sys.modules, "cyclopts", None)
     code, output, errors = command("--version")
     assert (code, output) == (2, "")
-    assert errors == "novita-async: the command line needs two more packages: pip install 'novita-async[cli]'\n"
+    assert errors == "novita-async: the command line needs more packages: pip install 'novita-async[cli]'\n"

@@ -1,0 +1,281 @@
+"""What commands print: tables on a terminal, lines with tabs through a pipe, JSON or YAML on request."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, cast
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ..errors import NovitaError, ValidationError
+from .pipes import STDERR, STDIN, STDOUT, read, write
+from .process import CannotGoOn, printable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Callable
+
+    from rich.console import RenderableType
+
+__all__ = [
+    "All",
+    "Count",
+    "Format",
+    "Limit",
+    "Many",
+    "Page",
+    "Yes",
+    "confirm",
+    "delete_each",
+    "each",
+    "pairs",
+    "say",
+    "show",
+    "show_more",
+    "show_one",
+    "taken",
+]
+
+T = TypeVar("T")
+
+#: The option of every command that prints what the platform knows.
+Format = Annotated[Literal["pretty", "json", "yaml"], Parameter(name=["--output", "-o", "--format"])]
+#: A number from 1 on.
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
+Page = Annotated[Count, Parameter(name=["--page", "-p"])]
+Limit = Annotated[Count, Parameter(name=["--limit", "-l"])]
+All = Annotated[bool, Parameter(name=["--all", "-a"], negative="")]
+Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]
+#: An option that may be given several times.
+Many: TypeAlias = tuple[str, ...]
+
+
+async def show(items: Sequence[T], columns: Mapping[str, Callable[[T], object]], output: str) -> None:
+    """Print a list.
+
+    Args:
+        items: what is in it.
+        columns: the titles, and what stands below them.
+        output: "pretty", "json" or "yaml".
+    """
+    if output != "pretty":
+        await write(STDOUT, _written([plain(item) for item in items], output))
+        return
+    rows = [[text(column(item)) for column in columns.values()] for item in items]
+    if not sys.stdout.isatty():
+        await write(STDOUT, "".join("\t".join(row) + "\n" for row in rows))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=SIMPLE_HEAD, border_style="bright_black", header_style="dim", padding=(0, 1, 0, 0))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    await write(STDOUT, _drawn(table) if rows else "none\n")
+
+
+async def show_one(item: T, fields: Mapping[str, Callable[[T], object]], output: str) -> None:
+    """Print one thing, a field a line."""
+    if output != "pretty":
+        await write(STDOUT, _written(plain(item), output))
+        return
+    rows = {name: text(field(item)) for name, field in fields.items()}
+    if not sys.stdout.isatty():
+        await write(STDOUT, "".join(f"{name}\t{value}\n" for name, value in rows.items()))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in rows.items():
+        if value:
+            table.add_row(Text(name, "dim"), Text(value))
+    await write(STDOUT, _drawn(table))
+
+
+async def show_more(items: Sequence[T], columns: Mapping[str, Callable[[T], object]], output: str) -> None:
+    """Print what was added to a list that grows: lines, a JSON object a line, or more entries of a YAML list."""
+    for item in items:
+        if output == "json":
+            import msgspec
+
+            await write(STDOUT, msgspec.json.encode(plain(item)) + b"\n")
+        elif output == "yaml":
+            await write(STDOUT, _written([plain(item)], output))
+        else:
+            cells = [text(column(item)) for column in columns.values()]
+            await write(STDOUT, ("  " if sys.stdout.isatty() else "\t").join(cells).rstrip() + "\n")
+
+
+async def say(words: str, value: object, output: str) -> None:
+    """Print what was done: a line, or the value as data."""
+    await write(STDOUT, f"{printable(words)}\n" if output == "pretty" else _written(plain(value), output))
+
+
+def text(value: object) -> str:
+    """A value as one line for people."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if sys.stdout.isatty() else value.isoformat()
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[object, object]", value).items()
+        return ", ".join(f"{text(name)}={text(entry)}" for name, entry in entries)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(text, cast("Sequence[object]", value)))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return printable(str(value)).replace("\n", " ").strip()
+
+
+def plain(value: object) -> Any:
+    """A value as JSON has it: the platform's own fields, but for the tokens that open a sandbox or a volume."""
+    import msgspec
+
+    from ..wire.json import Object
+
+    raw = value.raw if isinstance(value, Object) else None
+    return _without_tokens(raw or msgspec.to_builtins(value, builtin_types=(datetime, Decimal)))
+
+
+def _without_tokens(value: Any) -> Any:
+    if isinstance(value, dict):
+        entries = cast("dict[str, Any]", value).items()
+        return {name: _without_tokens(entry) for name, entry in entries if not name.lower().endswith("token")}
+    if isinstance(value, list):
+        return [_without_tokens(entry) for entry in cast("list[Any]", value)]
+    return value
+
+
+def _written(value: Any, output: str) -> bytes:
+    import msgspec
+
+    if output == "json":
+        return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
+    try:
+        return msgspec.yaml.encode(value)
+    except ImportError as error:
+        raise CannotGoOn("YAML needs one more package: pip install 'novita-async[cli]'") from error
+
+
+def _drawn(what: RenderableType) -> str:
+    """What is drawn on a terminal, as it is written to it."""
+    import io
+
+    from rich.console import Console
+
+    width = os.get_terminal_size(STDOUT).columns or 80
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(what)
+    return captured.get()
+
+
+async def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed.
+
+    Args:
+        question: what is to be done.
+        yes: it was said already.
+
+    Raises:
+        ValidationError: there is nobody to ask.
+        CannotGoOn: the answer was no.
+    """
+    if yes:
+        return
+    question = printable(question)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ValidationError(f"{question}? There is no terminal to ask at; -y says yes")
+    await write(STDERR, f"{question}? [y/N] ")
+    answer = (await read(STDIN)).decode("utf-8", "replace").strip().lower()
+    if answer not in ("y", "yes"):
+        raise CannotGoOn("nothing was done")
+
+
+async def each(names: Sequence[str], do: Callable[[str], Awaitable[bool]], done: str, output: str) -> int:
+    """Do the same with several things, and go on when one of them fails.
+
+    Args:
+        names: of the things.
+        do: gives False for one that is not there.
+        done: what was done with one that is.
+        output: "pretty", "json" or "yaml".
+
+    Returns:
+        The exit code.
+    """
+    from .process import tell
+
+    results: list[dict[str, str]] = []
+    for name in dict.fromkeys(names):
+        try:
+            result = done if await do(name) else "not found"
+        except NovitaError as error:
+            result = str(error)
+        results.append({"id": name, "result": result})
+        if result != done:
+            tell(f"{name}: {result}")
+        elif output == "pretty":
+            await write(STDOUT, f"{done} {printable(name)}\n")
+    if output != "pretty":
+        await write(STDOUT, _written(results, output))
+    return 0 if all(each["result"] == done for each in results) else 1
+
+
+async def delete_each(
+    kind: str, names: Sequence[str], delete: Callable[[str], Awaitable[bool]], *, yes: bool, output: str
+) -> int:
+    """Delete several things of a kind, after a question; return the exit code.
+
+    Raises:
+        ValidationError: nothing is named, or there is nobody to ask.
+        CannotGoOn: the answer was no.
+    """
+    if not names:
+        raise ValidationError(f"name the {kind}s to delete")
+    await confirm(f"delete {kind}{'s' if len(names) > 1 else ''} {', '.join(names)}", yes=yes)
+    return await each(names, delete, "deleted", output)
+
+
+async def taken(pages: AsyncIterable[T], *, limit: int, page: int = 1, everything: bool = False) -> list[T]:
+    """One page of a long list, or all of it."""
+    first = 0 if everything else (page - 1) * limit
+    found: list[T] = []
+    number = 0
+    async for item in pages:
+        if number >= first:
+            found.append(item)
+        number += 1
+        if not everything and len(found) == limit:
+            break
+    return found
+
+
+def pairs(option: str, values: Sequence[str], *, several: bool = False) -> dict[str, str]:
+    """`KEY=VALUE`, each, as a mapping.
+
+    Args:
+        option: that they were given with.
+        values: as given.
+        several: one value may hold several, with commas between them.
+
+    Raises:
+        ValidationError: one of them is not such a pair.
+    """
+    found: dict[str, str] = {}
+    for value in values:
+        pieces = value.split(",") if several and all("=" in piece for piece in value.split(",")) else [value]
+        for piece in pieces:
+            key, equals, right = piece.partition("=")
+            if not key or not equals:
+                raise ValidationError(f"{option} takes KEY=VALUE, got {piece!r}")
+            found[key] = right
+    return found
