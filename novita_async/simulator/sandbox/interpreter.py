@@ -1,4 +1,4 @@
-"""The Python that runs kernels inside a sandbox: the one that runs this simulator, with its packages.
+"""What runs kernels inside a sandbox: the Python that runs this simulator, with its packages.
 
 A sandbox has this machine's /usr and nothing else of it, while virtual environments and many interpreters live
 elsewhere. They are mounted below /etc, read-only, where nothing in the sandbox can move or replace them.
@@ -7,6 +7,7 @@ elsewhere. They are mounted below /etc, read-only, where nothing in the sandbox 
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -18,6 +19,8 @@ __all__ = ["INSIDE", "Interpreter"]
 #: The directory below /etc that holds both.
 INSIDE = "code-interpreter"
 
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+
 
 class Interpreter(msgspec.Struct, frozen=True):
     """How to start that Python.
@@ -26,6 +29,7 @@ class Interpreter(msgspec.Struct, frozen=True):
         python: its path in the sandbox.
         packages: the directory of the packages that kernels need; "" when they are not installed.
         envs: variables that it cannot start without.
+        node: whether JavaScript can be run.
         mounts: what has to be mounted below /etc: directory of this machine by name below `INSIDE`.
     """
 
@@ -33,13 +37,14 @@ class Interpreter(msgspec.Struct, frozen=True):
     packages: str
     envs: dict[str, str]
     mounts: dict[str, str]
+    node: bool
 
     @classmethod
     def find(cls, *, isolated: bool) -> Interpreter:
         """Look for it. Blocks."""
         packages = _packages()
         if not isolated:
-            return cls(sys.executable, packages, {}, {})
+            return cls(sys.executable, packages, {}, {}, shutil.which("node") is not None)
         prefix = Path(sys.base_prefix)
         mounts = {"packages": packages} if packages else {}
         inside = prefix
@@ -53,6 +58,7 @@ class Interpreter(msgspec.Struct, frozen=True):
             packages=f"/etc/{INSIDE}/packages" if packages else "",
             envs={"LD_LIBRARY_PATH": str(inside / "lib")} if shared else {},
             mounts=mounts,
+            node=shutil.which("node", path=_PATH) is not None,
         )
 
 

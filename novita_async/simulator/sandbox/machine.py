@@ -72,6 +72,7 @@ class Machine:
         self.deadline = clock.monotonic()
         self.timer: TimerHandle | None = None
         self.ended = False
+        self.interpreter = isolation.interpreter
         self._isolation = isolation
         self._processes: dict[int, Process] = {}
         self._starting = asyncio.Lock()

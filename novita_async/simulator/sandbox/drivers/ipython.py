@@ -1,0 +1,233 @@
+"""Runs Python cells on a Jupyter kernel. See this package for what it reads and writes.
+
+    python -I -c THIS driver PACKAGES
+    python -P -c THIS kernel PACKAGES CWD
+
+The first starts the second, which is the kernel, and speaks to it over Unix sockets in a directory of their own: a
+sandbox may have no network. The names of the sockets are relative, because those of Unix sockets must be short.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import Any
+
+CONNECTION = "connection.json"
+#: Fields of a result by MIME type. Any other type goes into `extra`.
+FIELDS = {
+    "text/plain": "text",
+    "text/html": "html",
+    "text/markdown": "markdown",
+    "text/latex": "latex",
+    "image/svg+xml": "svg",
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "application/pdf": "pdf",
+    "application/json": "json",
+    "application/javascript": "javascript",
+    "e2b/data": "data",
+    "e2b/chart": "chart",
+}
+START_SECONDS = 60
+
+
+# ------------------------------------------------------------------------------------------ the kernel
+
+
+def kernel(cwd: str) -> None:
+    from ipykernel.kernelapp import IPKernelApp
+
+    directory = os.environ["IPYTHONDIR"] = os.getcwd()  # nothing of it goes into the user's home
+    app: Any = IPKernelApp.instance()
+    app.initialize(["-f", os.path.join(directory, CONNECTION), "--HistoryManager.hist_file=:memory:"])
+    del os.environ["IPYTHONDIR"]
+    os.chdir(cwd)
+    show_data(app.shell)
+    app.shell.push({"_novita_envs": Variables()}, interactive=False)
+    app.start()
+
+
+class Variables:
+    """Environment variables for one cell."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, str | None] = {}
+
+    def set(self, envs: dict[str, str]) -> None:
+        self._before = {name: os.environ.get(name) for name in envs}
+        os.environ.update(envs)
+
+    def undo(self) -> None:
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def show_data(shell: Any) -> None:
+    """Let results have the platform's two private types: tables as data, and charts."""
+    from IPython.core.formatters import BaseFormatter
+    from traitlets import ObjectName, Unicode
+
+    class DataFormatter(BaseFormatter):
+        format_type: Any = Unicode("e2b/data")
+        print_method: Any = ObjectName("_repr_e2b_data_")
+        _return_type = dict
+
+    class ChartFormatter(BaseFormatter):
+        format_type: Any = Unicode("e2b/chart")
+        print_method: Any = ObjectName("_repr_e2b_chart_")
+        _return_type = dict
+
+    display = shell.display_formatter
+    for formatter in (DataFormatter(parent=display), ChartFormatter(parent=display)):
+        display.formatters[formatter.format_type] = formatter
+        display.active_types = [*display.active_types, formatter.format_type]
+    display.formatters["e2b/data"].for_type_by_name("pandas.core.frame", "DataFrame", table)
+
+
+def table(frame: Any) -> dict[str, list[Any]]:
+    """The columns of a data frame, times as text."""
+    told = json.loads(frame.to_json(orient="split", date_format="iso"))
+    return {str(name): [row[number] for row in told["data"]] for number, name in enumerate(told["columns"])}
+
+
+# ------------------------------------------------------------------------------------------ the driver
+
+
+class Driver:
+    """Takes requests one after the other, and interrupts at any time."""
+
+    def __init__(self, packages: str, cwd: str) -> None:
+        from jupyter_client.blocking import BlockingKernelClient
+
+        source = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+        with open(CONNECTION, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            names = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+            ports = {name: number for number, name in enumerate(names, 1)}
+            key = secrets.token_hex(16)
+            json.dump({"transport": "ipc", "ip": "k", "key": key, "signature_scheme": "hmac-sha256", **ports}, file)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", source, "kernel", packages, cwd],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        threading.Thread(target=self.end_with_kernel, daemon=True).start()
+        self.client: Any = BlockingKernelClient(connection_file=CONNECTION)
+        self.client.load_connection_file()
+        self.client.start_channels(stdin=False, control=False)
+        self.client.wait_for_ready(timeout=START_SECONDS)
+        self.execute("", None)  # now that every channel is connected, their names are of no more use
+        shutil.rmtree(os.getcwd())
+        self.requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.lock = threading.Lock()
+        self.current: int | None = None
+        self.given_up: set[int] = set()
+
+    def end_with_kernel(self) -> None:
+        self.process.wait()
+        os._exit(1)
+
+    def run(self) -> None:
+        threading.Thread(target=self.read, daemon=True).start()
+        write({"ready": True})
+        while (request := self.requests.get()) is not None:
+            with self.lock:
+                self.current = request["id"]
+                if self.current in self.given_up:
+                    continue
+            self.answer(request)
+            with self.lock:
+                self.current = None
+                self.given_up.clear()
+            write({"id": request["id"], "event": {"type": "end_of_execution"}})
+        os._exit(0)  # with it, whatever waits in threads
+
+    def read(self) -> None:
+        for line in sys.stdin.buffer:
+            request = json.loads(line)
+            if "interrupt" not in request:
+                self.requests.put(request)
+                continue
+            with self.lock:
+                self.given_up.add(request["interrupt"])
+                if request["interrupt"] == self.current:
+                    self.process.send_signal(signal.SIGINT)
+        self.requests.put(None)
+
+    def answer(self, request: dict[str, Any]) -> None:
+        envs = request.get("envs")
+        if envs:
+            self.execute(f"_novita_envs.set({envs!r})", None)
+        self.execute(request["code"], request["id"])
+        if envs:
+            self.execute("_novita_envs.undo()", None)
+
+    def execute(self, code: str, number: int | None) -> None:
+        """Run code to its end and tell what it does; silently without a number."""
+        wanted = self.client.execute(code, silent=number is None, store_history=number is not None, allow_stdin=False)
+        while True:
+            message = self.client.get_iopub_msg()
+            if message["parent_header"].get("msg_id") != wanted:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                break
+            event = event_of(kind, content)
+            if number is not None and event is not None:
+                write({"id": number, "event": event})
+        self.client.get_shell_msg()  # its reply, which says nothing more
+
+
+def event_of(kind: str, content: dict[str, Any]) -> dict[str, Any] | None:
+    match kind:
+        case "execute_input":
+            return {"type": "number_of_executions", "execution_count": content["execution_count"]}
+        case "stream":
+            return {"type": content["name"], "text": content["text"]}
+        case "execute_result" | "display_data":
+            return {"type": "result", "is_main_result": kind == "execute_result", **result_of(content["data"])}
+        case "error":
+            traceback = "\n".join(content["traceback"])
+            return {"type": "error", "name": content["ename"], "value": content["evalue"], "traceback": traceback}
+        case _:
+            return None
+
+
+def result_of(data: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {FIELDS[type_]: value for type_, value in data.items() if type_ in FIELDS}
+    result["extra"] = {type_: value for type_, value in data.items() if type_ not in FIELDS}
+    text = result.get("text")
+    if text and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        result["text"] = text[1:-1]
+    return result
+
+
+def write(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main(role: str, packages: str, cwd: str = "") -> None:
+    sys.path.append(packages)
+    if role == "kernel":
+        kernel(cwd)
+        return
+    cwd = os.getcwd()
+    os.chdir(tempfile.mkdtemp(prefix="kernel-"))
+    Driver(packages, cwd).run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
