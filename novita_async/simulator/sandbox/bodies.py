@@ -1,4 +1,4 @@
-"""The bodies of the control plane: what requests say, how refusals, times and pages are told (contract/sandbox.md 10)."""
+"""The bodies of the control plane: what requests say, how refusals and pages are told (contract/sandbox.md 10)."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Order(NewSandbox, kw_only=True):
     autoResume: AutoResume | None = None
     network: Network | None = None
     mcp: dict[str, Any] | None = None
-    volumeMounts: list[Mount] = []
-    secrets: dict[str, str] = {}
+    volumeMounts: list[Mount] = msgspec.field(default_factory=list[Mount])
+    secrets: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     nodeID: str | None = None
 
 
@@ -157,9 +157,7 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def number(
-    call: Call, name: str, default: int, *, least: int = 0, most: int = 2**62, clamp: bool = False
-) -> int:
+def number(call: Call, name: str, default: int, *, least: int = 0, most: int = 2**62, clamp: bool = False) -> int:
     """A whole number of the query; 400 when it is none, or not between `least` and `most` and not to be clamped."""
     text = call.query.get(name, "")
     if not text:

@@ -71,9 +71,7 @@ class Endpoints:
             try:
                 return await operation(call, life)
             except Refusal as error:
-                assert isinstance(error.reply.body, bytes)
-                told = msgspec.json.decode(error.reply.body)
-                self._sandboxes.timeline.record(name, life, status=told["code"], error=told["message"])
+                self._sandboxes.timeline.record(name, life, status=error.reply.status, error=_message(error))
                 raise
 
         return self._of(endpoint)
@@ -189,6 +187,11 @@ class Endpoints:
         found = _labelled(self._sandboxes.lives(states), call)
         page, headers = page_of(call, [(life.machine.serial, life) for life in found])
         return json_reply([life.listed() for life in page], headers=headers)
+
+
+def _message(error: Refusal) -> str:
+    body = error.reply.body
+    return str(msgspec.json.decode(body)["message"]) if isinstance(body, bytes) else ""
 
 
 async def _told(reply: Reply) -> Reply:

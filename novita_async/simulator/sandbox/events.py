@@ -1,4 +1,4 @@
-"""What happened: the timeline of all sandboxes, and the log of each (contract/sandbox.openapi.yaml, events and logs)."""
+"""What happened: the timeline of all sandboxes, and the log of each (contract/sandbox.openapi.yaml)."""
 
 from __future__ import annotations
 

@@ -51,8 +51,10 @@ class _Change(msgspec.Struct, kw_only=True):
     endpointConfig: _EndpointConfig | None = None
 
 
-class _NewProject(_Change, kw_only=True):
+class _NewProject(msgspec.Struct, kw_only=True):
     name: str
+    description: str = ""
+    endpointConfig: _EndpointConfig | None = None
 
 
 class _Update(msgspec.Struct):
@@ -131,7 +133,7 @@ class Hosting:
         project = _Project(
             id=f"proj-{next(self._numbers):06d}",
             name=new.name,
-            description=new.description or "",
+            description=new.description,
             endpoint_config=new.endpointConfig or _EndpointConfig(),
             created=now,
             updated=now,

@@ -1,4 +1,4 @@
-"""Who is in a sandbox: requests to it keep it from being idle, and wake it when it may be woken (contract/sandbox.md 9)."""
+"""Who is in a sandbox: requests to it keep it from being idle, and may wake it (contract/sandbox.md 9)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING
 
 from ...runtime.clock import uninterrupted
 from ...transport.protocol import Reply, close_source
+from ..router import Router
 from .door import named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
 
-    from ..router import Call, Endpoint, Router
+    from ..router import Call, Endpoint
     from .control import Sandboxes
     from .life import Life
 
 __all__ = ["Visited"]
 
 
-class Visited:
+class Visited(Router):
     """A router whose endpoints are inside of sandboxes. A request that names a sandbox counts until its answer ends."""
 
     def __init__(self, router: Router, sandboxes: Sandboxes) -> None:
+        super().__init__()
         self._router = router
         self._sandboxes = sandboxes
 
@@ -51,10 +53,11 @@ class Visited:
 
 
 async def _counted(body: AsyncIterable[bytes], life: Life) -> AsyncIterator[bytes]:
+    source = aiter(body)
     life.opened()
     try:
-        async for chunk in body:
+        async for chunk in source:
             yield chunk
     finally:
         life.closed()
-        await close_source(body)
+        await close_source(source)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +24,7 @@ from .paths import Tree, remove_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from ..router import Call, Endpoint
     from .control import Sandboxes
@@ -45,15 +45,16 @@ class _New(_Quota, kw_only=True):
     name: str
 
 
-class _Volume(msgspec.Struct, kw_only=True):
+class _Volume:
     """A volume. `at` is where it is mounted: the sandbox, the path there, and what the directory is known by."""
 
-    id: str
-    name: str
-    token: str
-    directory: Path
-    quota_gib: int
-    at: tuple[Life, str, tuple[int, int]] | None = None
+    def __init__(self, name: str, *, directory: Path, quota_gib: int) -> None:
+        self.id = directory.name
+        self.name = name
+        self.token = token_hex(32)
+        self.directory = directory
+        self.quota_gib = quota_gib
+        self.at: tuple[Life, str, tuple[int, int]] | None = None
 
 
 class Volumes:
@@ -110,15 +111,9 @@ class Volumes:
         if any(volume.name == new.name for volume in self._volumes.values()):
             raise refusal(400, f"volume '{new.name}' already exists")
         base = await self._sandboxes.base()
-        volume_id = "vol" + token_hex(10)
-        volume = _Volume(
-            id=volume_id,
-            name=new.name,
-            token=token_hex(32),
-            directory=base / "volumes" / volume_id,
-            quota_gib=new.quotaSizeGiB or _DEFAULT_GIB,
-        )
         self._directory = base / "volumes"
+        directory = self._directory / f"vol{token_hex(10)}"
+        volume = _Volume(new.name, directory=directory, quota_gib=new.quotaSizeGiB or _DEFAULT_GIB)
         self._volumes[volume.id] = volume
         await self._sandboxes.clock.to_thread(lambda: volume.directory.mkdir(parents=True))
         return json_reply(await self._told(volume), status=201)

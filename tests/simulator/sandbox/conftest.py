@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import openapi
 import pytest
-from sandbox_room import BUBBLEWRAP, KEY, Box, Room, bubblewrap_works
+from sandbox_room import BUBBLEWRAP, KEY, Box, Judged, Room, bubblewrap_works
 
 from novita_async.simulator.sandbox import IsolationWarning, Sandboxes
 from novita_async.testing.clock import JumpClock
@@ -63,6 +63,11 @@ def broken_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def contract() -> Contract:
     return openapi.contract("sandbox")
+
+
+@pytest.fixture
+def judged(room: Room, contract: Contract) -> Judged:
+    return Judged(room, contract)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from novita_async.wire.connect import END_STREAM, ConnectDecoder, envelope
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from openapi import Contract
+
     from novita_async.simulator.sandbox import Sandboxes
     from novita_async.testing.clock import JumpClock
 
@@ -89,6 +91,21 @@ class Room:
         answer = await self("POST", "/sandboxes", wanted)
         assert answer.status == 201, answer.body
         return Box(self, answer.json())
+
+
+class Judged:
+    """A room of whose control plane every answer is held to the contract."""
+
+    def __init__(self, room: Room, contract: Contract) -> None:
+        self.room = room
+        self._contract = contract
+
+    async def __call__(self, method: str, url: str, body: Any = None, *, status: int = 200) -> Any:
+        """Call it; the answer has this status and is what the contract says. Return what it holds."""
+        answer = await self.room(method, url, body)
+        assert answer.status == status, answer.body
+        self._contract.check_response(method, url, status, answer.headers.get("content-type"), answer.body)
+        return answer.json() if answer.body else None
 
 
 class Box:
