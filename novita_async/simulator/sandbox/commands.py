@@ -13,10 +13,11 @@ from .isolation import Command
 from .machine import held
 from .paths import absolute, is_system
 from .process import Config, End, Output, Process, Watch
-from .rpc import RpcError, Session, stream, unary
+from .pty import Size, Terminal
+from .rpc import RpcError, Session, intake, stream, unary
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from ..router import Router
     from .door import Door
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["add_routes"]
 
 
+class Pty(msgspec.Struct, frozen=True, kw_only=True):
+    size: Size = Size()
+
+
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     process: Config = Config()
-    pty: dict[str, Any] | None = None
+    pty: Pty | None = None
     tag: str | None = None
     stdin: bool = True  # an older client that does not know the field expects one
 
@@ -46,8 +51,21 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
     pty: bytes | None = None
 
 
+class Fed(msgspec.Struct, frozen=True, kw_only=True):
+    input: Input = Input()
+
+
 class SendInput(Selected, frozen=True, kw_only=True):
     input: Input = Input()
+
+
+class StreamInput(msgspec.Struct, frozen=True, kw_only=True):
+    start: Selected | None = None
+    data: Fed | None = None
+
+
+class Update(Selected, frozen=True, kw_only=True):
+    pty: Pty | None = None
 
 
 class SendSignal(Selected, frozen=True, kw_only=True):
@@ -71,17 +89,19 @@ def add_routes(router: Router, door: Door) -> None:
         "SendInput": unary(door, SendInput, send_input),
         "SendSignal": unary(door, SendSignal, send_signal),
         "CloseStdin": unary(door, Selected, close_stdin),
-        "Update": unary(door, Selected, update),
+        "StreamInput": intake(door, StreamInput, stream_input),
+        "Update": unary(door, Update, update),
     }.items():
         router.add("POST", f"/process.Process/{name}", endpoint)
 
 
 async def start(session: Session[Start]) -> AsyncGenerator[dict[str, Any], None]:
     machine, wanted = session.machine, session.message
-    if wanted.pty is not None:
-        raise RpcError("unimplemented", "this simulator has no terminals yet")
     command = await _command(session)
-    process = Process(wanted.process, command, clock=machine.clock, stdin=wanted.stdin, tag=wanted.tag)
+    if wanted.pty is None:
+        process = Process(wanted.process, command, clock=machine.clock, stdin=wanted.stdin, tag=wanted.tag)
+    else:
+        process = Terminal(wanted.process, command, wanted.pty.size, clock=machine.clock, tag=wanted.tag)
     with process.watch() as watch:
         try:
             with held(machine.clock):
@@ -172,26 +192,44 @@ def _directory(machine: Machine, path: str) -> str:
 async def list_(session: Session[Nothing]) -> dict[str, Any]:
     running: list[dict[str, Any]] = []
     for process in session.machine.processes():
+        if not process.config.cmd:
+            continue  # a kernel, which is the code interpreter's
         told: dict[str, Any] = {"config": process.config, "pid": process.pid}
         running.append(told if process.tag is None else {**told, "tag": process.tag})
     return {"processes": running} if running else {}
 
 
 async def send_input(session: Session[SendInput]) -> dict[str, Any]:
-    process = _running(session)
-    data = session.message.input.stdin
-    if data is None:
-        raise RpcError("internal", "tty not assigned to process")
-    try:
-        with held(session.machine.clock):
-            await process.write(data)
-    except OSError as error:
-        raise RpcError("internal", f"error writing to stdin: {error}") from error
+    await _feed(session.machine, _running(session.machine, session.message.process), session.message.input)
     return {}
 
 
+async def stream_input(session: Session[AsyncIterator[StreamInput]]) -> dict[str, Any]:
+    process: Process | None = None
+    async for message in session.message:
+        if message.start is not None:
+            process = _running(session.machine, message.start.process)
+        elif message.data is not None:
+            if process is None:
+                raise RpcError("invalid_argument", "the first message must say which process the input is for")
+            await _feed(session.machine, process, message.data.input)
+    return {}
+
+
+async def _feed(machine: Machine, process: Process, given: Input) -> None:
+    data = given.pty if isinstance(process, Terminal) else given.stdin
+    if data is None:
+        wrong = "stdin not assigned to process" if isinstance(process, Terminal) else "tty not assigned to process"
+        raise RpcError("internal", wrong)
+    try:
+        with held(machine.clock):
+            await process.write(data)
+    except OSError as error:
+        raise RpcError("internal", f"error writing input: {error}") from error
+
+
 async def send_signal(session: Session[SendSignal]) -> dict[str, Any]:
-    process = _running(session)
+    process = _running(session.machine, session.message.process)
     if session.message.signal in _SIGKILL:
         process.kill()
     elif session.message.signal in _SIGTERM:
@@ -203,15 +241,19 @@ async def send_signal(session: Session[SendSignal]) -> dict[str, Any]:
 
 async def close_stdin(session: Session[Selected]) -> dict[str, Any]:
     try:
-        _running(session).close_stdin()
+        _running(session.machine, session.message.process).close_stdin()
     except OSError as error:
         raise RpcError("internal", f"error closing stdin: {error}") from error
     return {}
 
 
-async def update(session: Session[Selected]) -> dict[str, Any]:
-    _running(session)
-    raise RpcError("internal", "tty not assigned to process")
+async def update(session: Session[Update]) -> dict[str, Any]:
+    process = _running(session.machine, session.message.process)
+    if not isinstance(process, Terminal):
+        raise RpcError("internal", "tty not assigned to process")
+    if session.message.pty is not None:
+        process.resize(session.message.pty.size)
+    return {}
 
 
 def _find(machine: Machine, selector: Selector) -> Process:
@@ -222,8 +264,8 @@ def _find(machine: Machine, selector: Selector) -> Process:
     return process
 
 
-def _running(session: Session[Any]) -> Process:
-    process = _find(session.machine, session.message.process)
+def _running(machine: Machine, selector: Selector) -> Process:
+    process = _find(machine, selector)
     if process.finished.is_set():
         raise RpcError("not_found", f"process with pid {process.pid} not found")
     return process

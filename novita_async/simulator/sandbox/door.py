@@ -12,15 +12,18 @@ import hmac
 from typing import TYPE_CHECKING
 
 from ..router import Refusal
+from .protobuf import Messages
 
 if TYPE_CHECKING:
+    from ...runtime.clock import Clock
     from ..router import Call
     from .control import Sandboxes
     from .machine import Machine
 
-__all__ = ["Door", "gone", "signature"]
+__all__ = ["Door", "gone", "is_for_code", "named", "signature"]
 
 PORT = "49983"
+CODE_PORT = "49999"  # of the code interpreter, which is served along with envd
 
 
 class Door:
@@ -28,10 +31,17 @@ class Door:
 
     def __init__(self, sandboxes: Sandboxes) -> None:
         self._sandboxes = sandboxes
+        self._messages: Messages | None = None
+
+    async def messages(self, clock: Clock) -> Messages:
+        """What reads and writes binary messages, made when the first one comes."""
+        if self._messages is None:
+            self._messages = await clock.to_thread(Messages)
+        return self._messages
 
     def find(self, call: Call) -> Machine:
         """The running sandbox that a request names, whoever asks."""
-        sandbox_id = _named(call)
+        sandbox_id = named(call)
         if not sandbox_id:
             token = call.headers.get("x-access-token", "")
             sandbox_id = self._sandboxes.id_of(token)
@@ -57,7 +67,7 @@ class Door:
         """
         if "x-access-token" in call.headers or "signature" not in call.query:
             return self.enter(call)
-        running = [self.find(call)] if _named(call) else self._sandboxes.running()
+        running = [self.find(call)] if named(call) else self._sandboxes.running()
         machine = next((machine for machine in running if _is_signed(call, operation, machine)), None)
         if machine is None:
             raise _unauthorized()
@@ -85,14 +95,23 @@ def _is_signed(call: Call, operation: str, machine: Machine) -> bool:
     return _same(call.query["signature"], made) or not machine.secure
 
 
-def _named(call: Call) -> str:
+def named(call: Call) -> str:
     """The sandbox id in a routing header or in a host name `{port}-{id}.{domain}`, or ""."""
     header = call.headers.get("novita-sandbox-id") or call.headers.get("e2b-sandbox-id")
     if header:
         return header
-    label = call.origin.partition("://")[2].partition(".")[0]
-    port, _, sandbox_id = label.partition("-")
-    return sandbox_id if port == PORT else ""
+    port, _, sandbox_id = _label(call).partition("-")
+    return sandbox_id if port in (PORT, CODE_PORT) else ""
+
+
+def is_for_code(call: Call) -> bool:
+    """Whether a request is for the port of the code interpreter, by a routing header or by the host name."""
+    header = call.headers.get("novita-sandbox-port") or call.headers.get("e2b-sandbox-port")
+    return (header or _label(call).partition("-")[0]) == CODE_PORT
+
+
+def _label(call: Call) -> str:
+    return call.origin.partition("://")[2].partition(".")[0]
 
 
 def _same(given: str, secret: str) -> bool:

@@ -55,6 +55,7 @@ class Command(msgspec.Struct, frozen=True):
     cwd: str
     user: User
     internet: bool
+    terminal: bool = False  # its three streams are one, and become its controlling terminal
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -184,6 +185,9 @@ class Isolation:
         hello = "" if line is None else f"{{ echo; read; }} <&{line} >&{line} || exit; exec {line}>&-; "
         begin = f'{_LIMITED}; {hello}exec "$@"'
         limited = ["/bin/bash", "-p", "-c", begin, "bash", command.cmd, *command.args]
+        if command.terminal:
+            # A session of its own as well. It must not lead a group yet, or another process would be the one to run it.
+            limited = ["setsid", "--ctty", *limited]
         if not self.bwrap:
             defaults = {
                 "PATH": os.environ.get("PATH", _PATH),

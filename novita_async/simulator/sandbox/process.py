@@ -38,7 +38,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """What the process wrote: `name` is stdout or stderr."""
+    """What the process wrote: `name` is stdout or stderr, or pty for a terminal's one stream."""
 
     name: str
     data: bytes
@@ -135,14 +135,18 @@ class Process(asyncio.SubprocessProtocol):
         loop.add_reader(self._line, self._hear)
         launch = isolation.launch(self._command, layout, sandbox_id, line=theirs.fileno())
         try:
+            stdin, stdout = self._streams()
             await loop.subprocess_exec(
                 lambda: self,
                 *launch.args,
-                stdin=asyncio.subprocess.PIPE if self._stdin else asyncio.subprocess.DEVNULL,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stdout,
                 env=launch.env,
                 cwd=launch.cwd,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,
+                # A plain terminal begins its session itself.
+                start_new_session=self._namespaced or not self._command.terminal,
             )
         except BaseException:
             self._release()
@@ -151,6 +155,10 @@ class Process(asyncio.SubprocessProtocol):
             theirs.close()
         if seconds is not None and not self.finished.is_set():
             self._deadline = self._clock.call_later(seconds, self._expire)
+
+    def _streams(self) -> tuple[int, int]:
+        """What it reads from and what it writes to, as `subprocess` wants it."""
+        return asyncio.subprocess.PIPE if self._stdin else asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
 
     @contextmanager
     def watch(self) -> Generator[Watch]:

@@ -117,13 +117,6 @@ async def test_an_unknown_user_is_unauthenticated(box: Box, authorization: str) 
     assert (answer.status, answer.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_terminals_are_refused_openly(box: Box) -> None:
-    wanted = {"process": {"cmd": "/bin/bash"}, "pty": {"size": {"cols": 80, "rows": 24}}}
-    with pytest.raises(Ended) as caught:
-        await finish(box.stream("Start", wanted))
-    assert caught.value.code == "unimplemented"
-
-
 # ------------------------------------------------------------------------------------------- large output
 
 
@@ -417,8 +410,9 @@ async def test_a_silent_stream_says_that_it_is_alive(room: Room, header: dict[st
 
 async def test_a_content_type_that_is_not_spoken_is_a_415(box: Box) -> None:
     for method, kind, accepted in (
-        ("Start", "application/connect+proto", "application/connect+json"),
-        ("List", "application/proto", "application/json"),
+        ("Start", "application/json", "application/connect+json, application/connect+proto"),
+        ("List", "application/connect+json", "application/json, application/proto"),
+        ("StreamInput", "text/plain", "application/connect+json, application/connect+proto"),
     ):
         answer = await box.http("POST", f"/process.Process/{method}", b"", content_type=kind)
         assert (answer.status, answer.headers["accept-post"]) == (415, accepted)
