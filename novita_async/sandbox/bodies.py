@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..errors import ValidationError
 from ..runtime.arguments import check_timeout, given
@@ -14,8 +14,11 @@ from .arguments import check_strings, is_host
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .volumes import Volume
+
 __all__ = [
     "ON_EXIT",
+    "CreateParams",
     "check_choice",
     "check_count",
     "labels_of",
@@ -32,6 +35,30 @@ ON_EXIT = ("kill", "pause", "leave")
 _ON_TIMEOUT = ("kill", "pause")
 
 _VOLUME = re.compile(r"[a-zA-Z0-9_-]+")
+
+
+class CreateParams(TypedDict, total=False):
+    """What `Sandboxes.create` takes and a pool passes on."""
+
+    on_timeout: str
+    auto_resume: bool
+    idle_timeout: float | None
+    long_running: bool | None
+    metadata: Mapping[str, str] | None
+    envs: Mapping[str, str] | None
+    secrets: Mapping[str, str] | None
+    secure: bool
+    allow_internet_access: bool
+    allow_out: Sequence[str] | None
+    deny_out: Sequence[str] | None
+    allow_public_traffic: bool | None
+    mask_request_host: str | None
+    volume_mounts: Mapping[str, str | Volume] | None
+    mcp: Mapping[str, Any] | None
+    node_id: str | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+    timeout: float | None
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

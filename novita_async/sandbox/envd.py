@@ -61,7 +61,7 @@ class Envd:
         self.sandbox_id = sandbox_id
         self.version = version
         self.killed = False
-        self._base_url = base_url
+        self.base_url = base_url
         self._fate = fate
         self._streams: weakref.WeakSet[SandboxStream[Any]] = weakref.WeakSet()
         self._headers = {"novita-sandbox-id": sandbox_id, "novita-sandbox-port": str(PORT)}
@@ -69,6 +69,7 @@ class Envd:
 
     def use_token(self, token: str | None) -> None:
         """Take another access token from now on: a sandbox that is resumed may have got one."""
+        self.token = token
         self._headers.pop("x-access-token", None)
         if token:
             self._headers["x-access-token"] = token
@@ -102,7 +103,7 @@ class Envd:
             known["authorization"] = "Basic " + base64.b64encode(f"{user}:".encode()).decode()
         return Call(
             method=method,
-            url=f"{self._base_url}{path}",
+            url=f"{self.base_url}{path}",
             body=body,
             headers=known,
             auth=Auth.NONE,

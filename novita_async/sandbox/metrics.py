@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..errors import ValidationError
-from ..runtime.arguments import call_headers, check_timeout, given, with_query
-from ..runtime.pages import Pages, cursored
-from ..wire.json import Object, decode
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from .control import Control
+from ..runtime.arguments import given
+from ..wire.json import Object
 
 __all__ = [
     "Event",
@@ -25,14 +18,11 @@ __all__ = [
     "Metric",
     "Quota",
     "QuotaUsage",
-    "events",
     "log_query",
     "milliseconds",
     "moment",
     "span",
 ]
-
-_EVENTS = 100  # asked for a page, the most that there are
 
 
 class Metric(Object):
@@ -143,11 +133,6 @@ class Quota(Object):
     usage: QuotaUsage = msgspec.field(default_factory=QuotaUsage)
 
 
-class _Events(Object):
-    items: list[msgspec.Raw] | None = None
-    has_more: bool = msgspec.field(name="hasMore", default=False)
-
-
 def moment(told: datetime | None, unix: float | None) -> datetime | None:
     """A time that the platform tells as text, as Unix seconds, or both."""
     if told is None and unix is not None:
@@ -194,41 +179,3 @@ def log_query(
         level=level,
         search=search,
     )
-
-
-def events(
-    control: Control,
-    *,
-    sandbox_id: str | None,
-    template: str | None,
-    names: Sequence[str],
-    state: str | None,
-    start: datetime | None,
-    end: datetime | None,
-    oldest_first: bool,
-    extra_headers: Mapping[str, str] | None,
-    timeout: float | None,
-) -> Pages[Event]:
-    """See `Sandboxes.events`."""
-    runtime = control.runtime
-    query = given(
-        startTime=seconds_of("start", start),
-        endTime=seconds_of("end", end),
-        sandboxID=sandbox_id,
-        templateID=template,
-        events=",".join([names] if isinstance(names, str) else names) or None,
-        state=state,
-        orderAsc="true" if oldest_first else None,
-    )
-    headers = call_headers(extra_headers)
-    check_timeout(timeout)
-
-    async def fetch(cursor: str) -> tuple[list[Event], str]:
-        offset = int(cursor or 0)
-        path = with_query("/sandboxes/events", **query, offset=offset, limit=_EVENTS)
-        page = await runtime.fetch(control.call("GET", path, headers=headers, timeout=timeout), _Events)
-        decoder = runtime.decoders(Event)
-        found = [decode(decoder, bytes(item)) for item in page.items or ()]
-        return found, str(offset + len(found)) if page.has_more else ""
-
-    return cursored(fetch)

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import ValidationError
-from ..runtime.arguments import given, with_query
+from ..runtime.arguments import given
 from ..runtime.retry import Replay
 from . import making
 from .arguments import check_strings, whole_seconds
 from .bodies import ON_EXIT, check_choice, labels_of, lifecycle, mounts, network
-from .control import Control, SandboxInfo, path_of
+from .control import SandboxInfo, path_of
 from .handle import SandboxHandle
 from .keeping import Opening
-from .metrics import Metric, Quota, events
+from .listing import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from ..runtime.call import Runtime
-    from ..runtime.pages import Pages
     from ..runtime.tasks import TaskSet
-    from .metrics import Event
+    from .bodies import CreateParams
+    from .pool import Pool
     from .secrets import Secrets
     from .snapshots import Snapshots
+    from .teams import Teams
     from .templates import Templates
     from .volumes import Volume, Volumes
 
 __all__ = ["Sandboxes"]
 
-_METRICS = 100  # ids that one call may ask for
 
-
-class _Latest(msgspec.Struct):
-    sandboxes: dict[str, Metric]
-
-
-class Sandboxes:
+class Sandboxes(Listing):
     """`novita.sandboxes`.
 
     Example:
@@ -50,8 +41,7 @@ class Sandboxes:
     """
 
     def __init__(self, runtime: Runtime, tasks: TaskSet) -> None:
-        self._runtime = runtime
-        self._control = Control(runtime)
+        super().__init__(runtime)
         self._tasks = tasks
 
     def create(
@@ -259,124 +249,41 @@ class Sandboxes:
         """
         return await self._control.info(sandbox_id, headers=extra_headers, timeout=timeout)
 
-    def list(
+    def pool(
         self,
+        template: str | None = None,
+        size: int = 1,
         *,
-        state: Sequence[str] = (),
-        metadata: Mapping[str, str] | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> Pages[SandboxInfo]:
-        """The sandboxes of the account: `async for info in ...list()` or `infos = await ...list()`.
+        most: int | None = None,
+        lifetime: float = 300.0,
+        **params: Unpack[CreateParams],
+    ) -> Pool:
+        """Sandboxes that stand ready before they are wanted, all alike.
 
         Args:
-            state: only those in one of these states, such as ["running"]; none given means all.
-            metadata: only those that have all these labels.
-            extra_headers: headers for the call of each page.
-            timeout: the call of each page in seconds, retries and waits included.
+            template: as of `create`.
+            size: how many are kept ready.
+            most: how many there may be at once, those in use among them; the account's quota bounds it too.
+            lifetime: as of `create`; begun anew every half of it as long as the pool is open.
+            params: the other arguments of `create`.
 
         Raises:
-            APIError: the platform refused.
+            ValidationError: an argument cannot be sent.
 
-        Contract: sandbox.openapi.yaml, GET /v2/sandboxes; sandbox.md section 2.
+        Contract: sandbox.md sections 9 and 13.
+
+        Example:
+            async with novita.sandboxes.pool("base", 4) as pool:
+                async with pool.take() as sandbox:
+                    await sandbox.commands.run("true")
         """
-        query = given(state=",".join([state] if isinstance(state, str) else state) or None, metadata=_wanted(metadata))
-        return self._control.pages("/v2/sandboxes", SandboxInfo, query, headers=extra_headers, timeout=timeout)
+        from .pool import Pool
 
-    async def running(
-        self,
-        *,
-        metadata: Mapping[str, str] | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> Sequence[SandboxInfo]:
-        """The running sandboxes, all in one answer.
+        def create() -> Opening:
+            return self.create(template, lifetime=lifetime, **params)
 
-        Args:
-            metadata: only those that have all these labels.
-            extra_headers: headers for this call.
-            timeout: the call in seconds, retries and waits included.
-
-        Contract: sandbox.openapi.yaml, GET /sandboxes.
-        """
-        path = with_query("/sandboxes", metadata=_wanted(metadata))
-        call = self._control.call("GET", path, headers=extra_headers, timeout=timeout)
-        return self._control.items(await self._runtime.request(call), SandboxInfo)
-
-    # ------------------------------------------------------------------------------------ what is told of them
-
-    async def metrics(
-        self,
-        sandbox_ids: Sequence[str],
-        *,
-        extra_headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> dict[str, Metric]:
-        """What several sandboxes use now, by their ids. Of one alone `by_id(...).metrics()` tells more.
-
-        Args:
-            sandbox_ids: up to 100. One of which nothing is known is missing from the answer.
-            extra_headers: headers for this call.
-            timeout: the call in seconds, retries and waits included.
-
-        Contract: sandbox.openapi.yaml, GET /sandboxes/metrics.
-        """
-        if isinstance(sandbox_ids, str) or not 0 < len(sandbox_ids) <= _METRICS:
-            raise ValidationError(f"sandbox_ids must be 1 to {_METRICS} ids")
-        for sandbox_id in sandbox_ids:
-            path_of(sandbox_id)
-        path = with_query("/sandboxes/metrics", sandbox_ids=",".join(sandbox_ids))
-        call = self._control.call("GET", path, headers=extra_headers, timeout=timeout)
-        return (await self._runtime.fetch(call, _Latest)).sandboxes
-
-    def events(
-        self,
-        *,
-        sandbox_id: str | None = None,
-        template: str | None = None,
-        names: Sequence[str] = (),
-        state: str | None = None,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        oldest_first: bool = False,
-        extra_headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> Pages[Event]:
-        """What happened to the sandboxes of the account: `async for event in ...events()` or `await ...events()`.
-
-        Args:
-            sandbox_id: only those of sandboxes with this in their id.
-            template: only those of sandboxes with this in the id of their template.
-            names: only those of these names, such as ["create", "delete"].
-            state: only those that went so, such as "success".
-            start: from when on, with a time zone; 30 days before `end` when left out, and 60 days at most.
-            end: until when; now when left out.
-            oldest_first: else the newest come first.
-            extra_headers: headers for the call of each page.
-            timeout: the call of each page in seconds, retries and waits included.
-
-        Contract: sandbox.openapi.yaml, GET /sandboxes/events; sandbox.md section 13.
-        """
-        return events(
-            self._control,
-            sandbox_id=sandbox_id,
-            template=template,
-            names=names,
-            state=state,
-            start=start,
-            end=end,
-            oldest_first=oldest_first,
-            extra_headers=extra_headers,
-            timeout=timeout,
-        )
-
-    async def quota(self, *, extra_headers: Mapping[str, str] | None = None, timeout: float | None = None) -> Quota:
-        """What the account may use of sandboxes, and what it uses now.
-
-        Contract: sandbox.openapi.yaml, GET /sandboxes/quota; sandbox.md section 13.
-        """
-        call = self._control.call("GET", "/sandboxes/quota", headers=extra_headers, timeout=timeout)
-        return await self._runtime.fetch(call, Quota)
+        create().close()  # nothing was sent: it has only checked its arguments
+        return Pool(create, self.quota, self._runtime.clock, size=size, most=most, lifetime=lifetime)
 
     # ---------------------------------------------------------------------------------------- what belongs to them
 
@@ -408,8 +315,9 @@ class Sandboxes:
 
         return Secrets(self._control)
 
+    @property
+    def teams(self) -> Teams:
+        """The teams of a user, and what their sandboxes come to."""
+        from .teams import Teams
 
-def _wanted(metadata: Mapping[str, str] | None) -> str | None:
-    """A filter of labels. Encoded here twice and by the query once more, as the platform's own client does."""
-    labels = check_strings("metadata", metadata)
-    return urlencode({quote(key, safe=""): quote(value, safe="") for key, value in labels.items()}) or None
+        return Teams(self._control)
