@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..runtime.call import Runtime
     from ..runtime.tasks import TaskSet
     from .bodies import CreateParams
+    from .hosting import Projects
     from .pool import Pool
     from .secrets import Secrets
     from .snapshots import Snapshots
@@ -321,3 +322,10 @@ class Sandboxes(Listing):
         from .teams import Teams
 
         return Teams(self._control)
+
+    @property
+    def projects(self) -> Projects:
+        """What was made in a sandbox, put on the web."""
+        from .hosting import Projects
+
+        return Projects(self._runtime)
