@@ -16,6 +16,7 @@ from ..errors import (
 )
 from ..runtime.clock import uninterrupted
 from .arguments import is_host, is_id, whole_seconds
+from .code import Code
 from .commands import Commands
 from .control import Started
 from .envd import PORT, Envd
@@ -53,6 +54,8 @@ class Sandbox(SandboxHandle):
         metadata: the labels that `create` was given; empty after `connect`, where `info()` tells them.
         commands: run commands in it.
         files: read and write files in it.
+        code: run code in kernels that keep what it defines.
+        run_code: the same as `code.run`.
     """
 
     def __init__(
@@ -92,6 +95,8 @@ class Sandbox(SandboxHandle):
         self._ports = Ports(self._envd, domain=domain, base_url=settings.sandbox_url, token=started.trafficAccessToken)
         self.commands = Commands(self._envd)
         self.files = Files(self._envd)
+        self.code = Code(self._envd, self._ports)
+        self.run_code = self.code.run
 
     def __repr__(self) -> str:
         return f"<Sandbox {self.id} {self.template}{' killed' if self._envd.killed else ''}>"

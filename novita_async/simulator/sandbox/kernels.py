@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ class Kernel:
                 raise ConnectionLost("the sandbox ended") from error
             self._cells += 1
             number, over = self._cells, False
-            # One watch for each cell: what a cell that was given up still writes is read by nobody and holds up nothing.
+            # A watch for each cell: what one that was given up still writes is read by nobody and holds up nothing.
             with process.watch() as watch:
                 try:
                     await _tell(process, {"id": number, **msgspec.to_builtins(cell)})
@@ -211,10 +212,8 @@ async def _is_ready(watch: Watch) -> bool:
 
 
 async def _tell(process: Process, line: dict[str, Any]) -> None:
-    try:
+    with suppress(OSError):  # it has ended, which whoever watches it will see
         await process.write(msgspec.json.encode(line) + b"\n")
-    except OSError:
-        pass  # it has ended, which whoever watches it will see
 
 
 def _failure(name: str, value: str) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class Driver:
     """Takes requests one after the other, and interrupts at any time."""
 
     def __init__(self, packages: str, cwd: str) -> None:
-        from jupyter_client.blocking import BlockingKernelClient
+        from jupyter_client.blocking.client import BlockingKernelClient
 
         source = sys.orig_argv[sys.orig_argv.index("-c") + 1]
         with open(CONNECTION, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:

@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 CHUNK = 32 * 1024
@@ -64,7 +65,8 @@ class Shell:
     def send(self, request: dict[str, Any]) -> None:
         if self.language == "bash":
             # Assignments before eval hold as long as it runs, and for what it starts.
-            envs = " ".join(f"{name}={shlex.quote(value)}" for name, value in (request.get("envs") or {}).items())
+            wanted: dict[str, str] = request.get("envs") or {}
+            envs = " ".join(f"{name}={shlex.quote(value)}" for name, value in wanted.items())
             cell = f"{envs} eval {shlex.quote(request['code'])} </dev/null {self.mouth}>&-"
             lines = f"{cell}\nprintf '%s\\n' $? >&{self.mouth}\n"
         else:
@@ -151,10 +153,8 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGINT)
-    except ProcessLookupError:
-        pass
 
 
 def write(line: dict[str, Any]) -> None:
