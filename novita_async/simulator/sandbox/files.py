@@ -211,8 +211,12 @@ class _Upload:
         """Put it in its place. A file that was there keeps its permissions."""
         if self._mode is not None:
             os.fchmod(self._file.fileno(), self._mode)
-        self._file.close()
         os.rename(self._staged, self._place.name, dst_dir_fd=self._place.fd)
+        if self._file.tell():
+            # Whoever watches the directory is to hear of a write too. This changes nothing, and is one to the kernel.
+            with suppress(AttributeError, OSError):
+                os.posix_fallocate(self._file.fileno(), 0, 1)
+        self._file.close()
 
     def close(self) -> None:
         self._file.close()

@@ -5,20 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from .door import gone
+from .machine import held
 from .paths import absolute, remove
-from .rpc import RpcError, Session, unary
+from .rpc import RpcError, Session, stream, unary
+from .watch import Watcher, Watchers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable, Generator
 
     from ..router import Router
     from .door import Door
+    from .machine import Machine
     from .paths import Tree
 
 __all__ = ["add_routes"]
@@ -39,14 +43,42 @@ class Move(msgspec.Struct, frozen=True):
     destination: str = ""
 
 
+class Watch(Target, frozen=True):
+    recursive: bool = False
+
+
+class Watched(msgspec.Struct, frozen=True):
+    watcherId: str = ""
+
+
 def add_routes(router: Router, door: Door) -> None:
-    """Serve the Filesystem service, as far as it is unary."""
+    """Serve the Filesystem service."""
+    watchers = Watchers()
+
+    async def create_watcher(session: Session[Watch]) -> dict[str, Any]:
+        with _errors(session.machine, session.message.path):
+            return {"watcherId": watchers.add(await _watch(session))}
+
+    async def get_watcher_events(session: Session[Watched]) -> dict[str, Any]:
+        with _known(session):
+            changes = watchers.drain(session.machine, session.message.watcherId)
+        return {"events": changes} if changes else {}
+
+    async def remove_watcher(session: Session[Watched]) -> dict[str, Any]:
+        with _known(session):
+            watchers.remove(session.machine, session.message.watcherId)
+        return {}
+
     for name, endpoint in {
         "Stat": unary(door, Target, stat_),
         "MakeDir": unary(door, Target, make_dir),
         "Move": unary(door, Move, move),
         "ListDir": unary(door, ListDir, list_dir),
         "Remove": unary(door, Target, remove_),
+        "WatchDir": stream(door, Watch, watch_dir),
+        "CreateWatcher": unary(door, Watch, create_watcher),
+        "GetWatcherEvents": unary(door, Watched, get_watcher_events),
+        "RemoveWatcher": unary(door, Watched, remove_watcher),
     }.items():
         router.add("POST", f"/filesystem.Filesystem/{name}", endpoint)
 
@@ -114,11 +146,64 @@ async def remove_(session: Session[Target]) -> dict[str, Any]:
     return await _work(session, session.message.path, remove_all)
 
 
+async def watch_dir(session: Session[Watch]) -> AsyncGenerator[dict[str, Any], None]:
+    clock = session.machine.clock
+    watcher = await _watch(session)
+    try:
+        deadline = None if session.timeout is None else clock.monotonic() + session.timeout
+        yield {"start": {}}
+        while True:
+            left = session.keepalive if deadline is None else min(session.keepalive, deadline - clock.monotonic())
+            if left <= 0:
+                raise RpcError("deadline_exceeded", "the stream ran over its timeout")
+            try:
+                with held(clock):
+                    async with clock.timeout(left):
+                        await watcher.ready()
+            except TimeoutError:
+                if deadline is None or clock.monotonic() < deadline:
+                    yield {"keepalive": {}}
+                continue
+            with _errors(session.machine, session.message.path):
+                changes = await watcher.take()
+            for change in changes:
+                yield {"filesystem": change}
+    finally:
+        watcher.close()
+
+
+async def _watch(session: Session[Watch]) -> Watcher:
+    def begin(_: Tree, path: str) -> Watcher:
+        watcher = Watcher(session.machine, path, recursive=session.message.recursive)
+        watcher.open()
+        return watcher
+
+    return await _work(session, session.message.path, begin)
+
+
+@contextmanager
+def _known(session: Session[Watched]) -> Generator[None]:
+    """Tell an unknown watcher, and one that has seen too much, in Connect's words."""
+    watcher_id = session.message.watcherId
+    try:
+        yield
+    except KeyError as error:
+        raise RpcError("not_found", f"watcher with id {watcher_id!r} not found") from error
+    except OSError as error:
+        raise RpcError("internal", f"watcher {watcher_id!r}: {error.strerror}") from error
+
+
 async def _work(session: Session[Any], path: str, function: Callable[[Tree, str], T]) -> T:
     """Do what blocks in a thread, and tell its errors in Connect's words."""
     machine, path = session.machine, _absolute(session, path)
-    try:
+    with _errors(machine, path):
         return await machine.clock.to_thread(lambda: function(machine.tree, path))
+
+
+@contextmanager
+def _errors(machine: Machine, path: str) -> Generator[None]:
+    try:
+        yield
     except OSError as error:
         if machine.ended:
             raise gone(machine.id) from error
@@ -149,7 +234,9 @@ _CODES = {
     errno.EISDIR: "invalid_argument",
     errno.ELOOP: "failed_precondition",
     errno.ENAMETOOLONG: "invalid_argument",
+    errno.EMFILE: "resource_exhausted",
     errno.ENOSPC: "resource_exhausted",
+    errno.ENOSYS: "unimplemented",
     errno.ENOTDIR: "invalid_argument",
     errno.ENOTEMPTY: "failed_precondition",
 }

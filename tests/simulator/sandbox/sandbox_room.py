@@ -133,7 +133,8 @@ class Box:
         """Yield the messages of a stream; raise `Ended` when it ends with an error."""
         sent = message if isinstance(message, bytes) else envelope(msgspec.json.encode(message))
         known = {**self.headers, "content-type": "application/connect+json", **(headers or {})}
-        reply = await self.room.send("POST", f"/process.Process/{method}", known, sent)
+        path = method if "/" in method else f"process.Process/{method}"
+        reply = await self.room.send("POST", f"/{path}", known, sent)
         assert reply.status == 200, reply.body
         decoder = ConnectDecoder()
         try:
@@ -141,7 +142,7 @@ class Box:
                 for found in decoder.feed(chunk):
                     value = msgspec.json.decode(found.payload)
                     if not found.flags & END_STREAM:
-                        yield value["event"]
+                        yield value.get("event", value)
                     elif "error" in value:
                         raise Ended(value["error"])
             decoder.close()
