@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import AsyncIterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
-from ..errors import Conflict, NotFound, ProtocolError, ValidationError
-from ..runtime.arguments import check_timeout, with_query
-from ..runtime.attempts import Attempts
+from ..errors import Conflict, NotFound, ValidationError
+from ..runtime.arguments import check_timeout
 from ..runtime.retry import Replay
-from ..runtime.streams import BytesReader
 from ..wire.json import Object, decode
-from .arguments import check_path, check_user, encoded
-from .uploads import LocalFile, checked, multipart, takes_no_raw_body
+from .arguments import check_path, check_user, whole_seconds
+from .contents import Contents, WrittenFile
+from .signing import file_query
+from .trees import Exclude, Tree, TreeProgress, download, upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    import os
+    from collections.abc import Callable
 
-    from ..runtime.call import Answer, Call
-    from .envd import Envd, SandboxStream
+    from ..runtime.call import Answer
 
-__all__ = ["EntryInfo", "Files", "WrittenFile"]
+__all__ = ["EntryInfo", "Files", "Tree", "TreeProgress", "WrittenFile"]
 
 T = TypeVar("T")
 
@@ -61,13 +58,6 @@ class EntryInfo(Object, rename="camel"):
         self.type = self.type.removeprefix("FILE_TYPE_").lower()
 
 
-class WrittenFile(Object):
-    """A file that was written: its `name` and its absolute `path`."""
-
-    name: str
-    path: str
-
-
 class _Entry(msgspec.Struct):
     entry: msgspec.Raw
 
@@ -76,7 +66,7 @@ class _Entries(msgspec.Struct):
     entries: list[msgspec.Raw] = []
 
 
-class Files:
+class Files(Contents):
     """`sandbox.files`.
 
     Paths are absolute, or start at the home directory of the acting user; `~/` is that directory too. In every call
@@ -96,117 +86,6 @@ class Files:
         await sandbox.files.write("notes.txt", "hello")
         print(await sandbox.files.read("notes.txt"))
     """
-
-    def __init__(self, envd: Envd) -> None:
-        self._envd = envd
-
-    # -------------------------------------------------------------------------------------------- contents
-
-    @overload
-    async def read(
-        self, path: str, *, format: Literal["text"] = "text", user: str | None = None, timeout: float | None = None
-    ) -> str: ...
-    @overload
-    async def read(
-        self, path: str, *, format: Literal["bytes"], user: str | None = None, timeout: float | None = None
-    ) -> bytes: ...
-    @overload
-    async def read(
-        self, path: str, *, format: Literal["stream"], user: str | None = None, timeout: float | None = None
-    ) -> SandboxStream[bytes]: ...
-    async def read(
-        self,
-        path: str,
-        *,
-        format: Literal["text", "bytes", "stream"] = "text",
-        user: str | None = None,
-        timeout: float | None = None,
-    ) -> str | bytes | SandboxStream[bytes]:
-        """Read a file.
-
-        Args:
-            path: of the file.
-            format: "text" for a str, "bytes" for its bytes, "stream" for chunks as they come, to be iterated inside
-                `async with`.
-            user: see `Files`.
-            timeout: see `Files`; of a stream until its first byte, then `Timeouts.idle` holds.
-
-        Raises:
-            ProtocolError: "text" was asked for and the file is not UTF-8.
-            StreamCut: a stream ended before the length that was announced.
-
-        Contract: sandbox-envd.openapi.yaml, GET /files.
-        """
-        if format not in ("text", "bytes", "stream"):
-            raise ValidationError(f"format must be 'text', 'bytes' or 'stream', got {format!r}")
-        call = self._call("GET", path, user, timeout, headers={"accept": "*/*"})
-        if format == "stream":
-            limits = self._envd.runtime.settings.timeouts
-            attempts = Attempts(self._envd.runtime, call)
-            return await self._envd.open(attempts, BytesReader, first_event=limits.first_event, idle=limits.idle)
-        data = (await self._envd.request(call)).body
-        if format == "bytes":
-            return data
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            raise ProtocolError(
-                f"{path} is not UTF-8 text ({error}): read it with format='bytes'", body=data
-            ) from error
-
-    async def write(
-        self,
-        path: str,
-        data: str | bytes | os.PathLike[str] | AsyncIterable[bytes],
-        *,
-        user: str | None = None,
-        timeout: float | None = None,
-    ) -> WrittenFile:
-        """Write a file, in place of what was there. Missing directories are made.
-
-        Args:
-            path: of the file in the sandbox.
-            data: text, which is written as UTF-8; bytes; a `pathlib.Path` for a file of this machine; or an async
-                iterable of chunks. The last two are streamed and never whole in memory; they are sent once, as an
-                attempt that broke cannot be repeated.
-            user: see `Files`.
-            timeout: see `Files`.
-
-        Raises:
-            ValidationError: also for a file of this machine that cannot be read.
-            ServerError: 507, there is no space left.
-
-        Contract: sandbox-envd.openapi.yaml, POST /files; sandbox.md section 5.
-        """
-        check_path("path", path)
-        check_user(user)
-        check_timeout(timeout)
-        local: LocalFile | None = None
-        if isinstance(data, str | bytes | bytearray | memoryview):
-            body: bytes | AsyncGenerator[bytes, None] = encoded("data", data)
-        elif isinstance(data, os.PathLike):
-            local = LocalFile(self._envd.runtime.clock, data)
-            body = local.chunks()
-        elif isinstance(data, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
-            body = checked(data)
-        else:
-            raise ValidationError(f"data must be text, bytes, a path or async chunks, got {type(data).__name__}")
-        try:
-            if local is not None:
-                await local.open()
-            headers = {"content-type": "application/octet-stream"}
-            if takes_no_raw_body(self._envd.version):
-                boundary = secrets.token_hex(16)
-                headers["content-type"] = f"multipart/form-data; boundary={boundary}"
-                body = multipart(boundary, body)
-            answer = await self._envd.request(self._call("POST", path, user, timeout, headers=headers, body=body))
-        finally:
-            if local is not None:
-                await local.aclose()
-        written = self._envd.runtime.decode(answer, list[msgspec.Raw])
-        if not written:
-            raise ProtocolError(f"the answer names no file that was written at {path}", body=answer.body)
-        return decode(self._envd.runtime.decoders(WrittenFile), bytes(written[0]))
 
     # ---------------------------------------------------------------------------------------- the file system
 
@@ -308,22 +187,105 @@ class Files:
         """
         await self._tell("Remove", {"path": check_path("path", path)}, user, timeout)
 
-    # ------------------------------------------------------------------------------------------------ calls
+    # ----------------------------------------------------------------------------------------- trees and URLs
 
-    def _call(
+    async def upload_tree(
         self,
-        method: str,
-        path: str,
-        user: str | None,
-        timeout: float | None,
+        local: str | os.PathLike[str],
+        remote: str,
         *,
-        headers: dict[str, str],
-        body: bytes | AsyncIterable[bytes] | None = None,
-    ) -> Call:
-        """A call that moves contents. Who gives it more time than one attempt usually gets, means the attempt."""
-        url = with_query("/files", path=check_path("path", path), username=check_user(user))
-        limit = check_timeout(timeout)
-        return self._envd.call(method, url, body=body, headers=headers, timeout=limit, attempt=limit)
+        exclude: Exclude = (),
+        progress: Callable[[TreeProgress], object] | None = None,
+        gzip: bool = False,
+        user: str | None = None,
+        timeout: float | None = None,
+    ) -> Tree:
+        """Copy a directory of this machine into the sandbox, with its permissions.
+
+        The files are there under their names when all of them have come, over those that were there. On a failure
+        nothing has changed. A link is copied as the file that it leads to, if that lies inside of the directory; other
+        links, and what is neither file nor directory, are left out.
+
+        Args:
+            local: the directory here.
+            remote: the directory in the sandbox, which is made if it is missing.
+            exclude: names, or paths below the directory, that are left out, with `*` and `?` as in a shell; or a
+                function that gets such a path and says so. What is in a directory goes with it.
+            progress: called with a `TreeProgress` after every piece.
+            gzip: as of `write`.
+            user: see `Files`.
+            timeout: see `Files`; of each file.
+
+        Raises:
+            ValidationError: also for files of this machine that cannot be read.
+            CommandFailed: the sandbox could not put them in their places.
+
+        Example:
+            await sandbox.files.upload_tree("site", "~/site", exclude=[".git", "*.pyc"])
+        """
+        return await upload(
+            self, self._envd, local, remote, exclude=exclude, progress=progress, gzip=gzip, user=user, timeout=timeout
+        )
+
+    async def download_tree(
+        self,
+        remote: str,
+        local: str | os.PathLike[str],
+        *,
+        exclude: Exclude = (),
+        progress: Callable[[TreeProgress], object] | None = None,
+        gzip: bool = False,
+        user: str | None = None,
+        timeout: float | None = None,
+    ) -> Tree:
+        """Copy a directory of the sandbox to this machine, with its permissions.
+
+        Every file has a name of its own until it is whole. Links are treated as in `upload_tree`; nothing is written
+        outside of `local`, whatever the sandbox says and whatever links are there.
+
+        Args:
+            remote: the directory in the sandbox.
+            local: the directory here, which is made if it is missing.
+            exclude: as of `upload_tree`.
+            progress: as of `upload_tree`.
+            gzip: as of `read`.
+            user: see `Files`.
+            timeout: see `Files`; of each file.
+
+        Raises:
+            ProtocolError: the sandbox names an entry that lies outside of the directory.
+            OSError: a file cannot be written here.
+        """
+        return await download(
+            self, self._envd, remote, local, exclude=exclude, progress=progress, gzip=gzip, user=user, timeout=timeout
+        )
+
+    def download_url(self, path: str, *, user: str | None = None, expires: float | None = None) -> str:
+        """A URL that reads this file without a token, for browsers and other programs. Nothing is sent.
+
+        Args:
+            path: of the file.
+            user: see `Files`.
+            expires: seconds from now for which it holds; None for as long as the sandbox lives.
+
+        Contract: sandbox.md section 6.
+        """
+        return self._signed("read", path, user, expires)
+
+    def upload_url(self, path: str, *, user: str | None = None, expires: float | None = None) -> str:
+        """A URL that takes this file by POST, as a form or raw, without a token. Arguments as `download_url`."""
+        return self._signed("write", path, user, expires)
+
+    def _signed(self, operation: Literal["read", "write"], path: str, user: str | None, expires: float | None) -> str:
+        at = None
+        if expires is not None:
+            at = int(self._envd.runtime.clock.time()) + whole_seconds("expires", expires)
+        query = file_query(
+            check_path("path", path), operation, user=check_user(user), token=self._envd.token, expires=at
+        )
+        return f"{self._envd.base_url}/files?{query}"
+
+    # ------------------------------------------------------------------------------------------------ calls
 
     async def _ask(
         self,

@@ -5,31 +5,51 @@ from __future__ import annotations
 import os
 import re
 import stat
+import zlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ..errors import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable
     from typing import BinaryIO
 
     from ..runtime.clock import Clock
 
-__all__ = ["LocalFile", "checked", "multipart", "takes_no_raw_body"]
+__all__ = ["LocalFile", "checked", "multipart", "packed", "takes_no_raw_body"]
 
 _READ_SIZE = 1 << 20  # bytes for one visit to a worker thread
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _RAW_SINCE = (0, 5, 7)  # the version of envd that began to take raw bodies
 
 
-class LocalFile:
-    """A file of this machine, read in pieces off the event loop. To be closed, whether it was opened or not."""
+class LocalFile(os.PathLike[str]):
+    """A file of this machine, read in pieces off the event loop. To be closed, whether it was opened or not.
 
-    def __init__(self, clock: Clock, path: os.PathLike[str]) -> None:
+    Args:
+        clock: whose threads read it.
+        path: of the file.
+        links: a link in place of the file is followed.
+        on_read: called with the number of bytes of each piece.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        path: os.PathLike[str],
+        *,
+        links: bool = True,
+        on_read: Callable[[int], object] | None = None,
+    ) -> None:
         self._clock = clock
         self._path = path
+        self._links = links
+        self._on_read = on_read
         self._file: BinaryIO | None = None
+
+    def __fspath__(self) -> str:
+        return os.fspath(self._path)
 
     async def open(self) -> None:
         """Open it.
@@ -46,11 +66,16 @@ class LocalFile:
         if not stat.S_ISREG(os.stat(self._path).st_mode):  # a pipe would be waited for without end
             raise OSError("it is not a file")
         # Kept from here: a caller who is cancelled meanwhile gets no result, and closes it all the same.
-        self._file = open(self._path, "rb")  # noqa: SIM115 - see above
+        self._file = open(self._path, "rb", opener=self._opener)  # noqa: SIM115 - see above
+
+    def _opener(self, path: str, flags: int) -> int:
+        return os.open(path, flags if self._links else flags | os.O_NOFOLLOW)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         while chunk := await self._clock.to_thread(self._read):
             yield chunk
+            if self._on_read is not None:
+                self._on_read(len(chunk))
 
     def _read(self) -> bytes:
         # A transport may read on for a moment after the answer is there and the file closed.
@@ -99,3 +124,19 @@ def multipart(boundary: str, body: bytes | AsyncGenerator[bytes, None]) -> bytes
             yield tail
 
     return form()
+
+
+async def packed(clock: Clock, body: bytes | AsyncGenerator[bytes, None]) -> bytes | AsyncGenerator[bytes, None]:
+    """A body as gzip, packed off the event loop."""
+    stream = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    if isinstance(body, bytes):
+        return await clock.to_thread(lambda: stream.compress(body) + stream.flush())
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        async with aclosing(body):
+            async for chunk in body:
+                if piece := await clock.to_thread(lambda chunk=chunk: stream.compress(chunk)):
+                    yield piece
+            yield await clock.to_thread(stream.flush)
+
+    return pieces()
