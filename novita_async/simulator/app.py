@@ -131,6 +131,7 @@ class Simulator:
         llm_upstream: URL of an OpenAI-compatible server on this machine, such as "http://127.0.0.1:8000/v1", that
             answers the chats. It gets the API key along with them.
         require_isolation: refuse to make a sandbox when its commands cannot be isolated from this machine.
+        concurrent_sandboxes: how many sandboxes may run at once; those of the largest plan when left out.
 
     Attributes:
         outputs: the files behind the links of results. A test can offer its own there (`put`, `put_stream`, `link`).
@@ -157,6 +158,7 @@ class Simulator:
         batch_seconds: float = 2.0,
         llm_upstream: str | None = None,
         require_isolation: bool = False,
+        concurrent_sandboxes: int = 500,
     ) -> None:
         self.api_key = api_key or simulator_key(seed)
         self.clock: Clock = clock or SystemClock()
@@ -165,7 +167,12 @@ class Simulator:
         self._closed = asyncio.Event()
         self._limits = Limits(self.clock)
         self._router = Router()
-        self._sandboxes = Sandboxes(clock=self.clock, api_key=self.api_key, require_isolation=require_isolation)
+        self._sandboxes = Sandboxes(
+            clock=self.clock,
+            api_key=self.api_key,
+            require_isolation=require_isolation,
+            concurrent=concurrent_sandboxes,
+        )
         self._llm = llm = LLM(
             clock=self.clock,
             api_key=self.api_key,

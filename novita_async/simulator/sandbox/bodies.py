@@ -15,13 +15,13 @@ from ..router import Call, Endpoint, Refusal
 from .machine import NewSandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ...transport.protocol import Reply
 
 __all__ = [
     "Clone", "Connect", "Lifetime", "Memory", "Mount", "Network", "Order", "Refresh", "Reset", "Resume", "Rules",
-    "guarded", "number", "page_of", "read", "refusal", "stamp",
+    "guarded", "number", "page_of", "read", "refusal", "stamp", "unauthorized",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -139,14 +139,19 @@ def refusal(status: int, message: str) -> Refusal:
     return Refusal(status, {"code": status, "message": message})
 
 
-def guarded(endpoint: Endpoint, api_key: str) -> Endpoint:
+def unauthorized() -> Refusal:
+    """What a wrong or missing key is answered."""
+    return refusal(401, "Invalid API key")
+
+
+def guarded(endpoint: Endpoint, api_key: str, *, refused: Callable[[], Refusal] = unauthorized) -> Endpoint:
     """Let in only who has the key, in the header of the platform or as a bearer token."""
 
     async def entered(call: Call) -> Reply:
         kind, _, bearer = call.headers.get("authorization", "").partition(" ")
         given = call.headers.get("x-api-key") or (bearer if kind.lower() == "bearer" else "")
         if not hmac.compare_digest(given.encode(), api_key.encode()):
-            raise refusal(401, "Invalid API key")
+            raise refused()
         return await endpoint(call)
 
     return entered

@@ -177,6 +177,7 @@ class Sandboxes:
         self._serial += 1
         machine = Machine(order, clock=self.clock, base=base, isolation=isolation, serial=self._serial)
         life = Life(machine, order, image, clock=self.clock, on_end=self._expire)
+        machine.on_start = life.follow
         # Known before its directory is made: whatever happens meanwhile, `aclose` finds it.
         self._lives[life.id] = life
         self._ids[machine.token] = life.id
@@ -268,7 +269,8 @@ class Sandboxes:
     async def _freeze(self, life: Life) -> None:
         async with life.turn:
             if life.state == "paused" and not life.frozen and not life.machine.ended:
-                life.machine.drop_streams()
+                for process in life.machine.processes():
+                    process.drop_streams()
                 await life.machine.pause()
                 life.frozen = True
 

@@ -22,7 +22,7 @@ __all__ = ["Entry", "Log", "Timeline", "logs_v1", "logs_v2"]
 _DAY = 86400
 _DEFAULT_WINDOW, _WIDEST_WINDOW = 30 * _DAY, 60 * _DAY
 _EVENTS_KEPT = 20_000
-_LINES_KEPT = 5_000
+_LINES_KEPT = 2_000
 _LEVELS = ("debug", "info", "warn", "error")
 
 

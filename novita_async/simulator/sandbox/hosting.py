@@ -122,7 +122,7 @@ class Hosting:
         )
         for method, pattern, endpoint in table:
             for prefix in ("", "/v1"):  # on the platform they have a host of their own, and this prefix
-                router.add(method, prefix + pattern, guarded(endpoint, self._sandboxes.api_key))
+                router.add(method, prefix + pattern, guarded(endpoint, self._sandboxes.api_key, refused=_unauthorized))
 
     # Projects.
 
@@ -322,6 +322,10 @@ async def _read(call: Call, type_: Any) -> Any:
 
 def _refusal(status: int, code: str, message: str) -> Refusal:
     return Refusal(status, {"error": {"code": code, "message": message}})
+
+
+def _unauthorized() -> Refusal:
+    return _refusal(401, "UNAUTHENTICATED", "Invalid API key")
 
 
 def _event(kind: str, data: dict[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bodies import Network, stamp
 from .events import Log
+from .process import End, Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from .bodies import Connect, Mount, Order, Reset, Rules
     from .images import Image
     from .machine import Machine
+    from .process import Item, Process
 
 __all__ = ["DISK_MB", "ENVD_VERSION", "LONGEST_LONG_RUNNING", "Life"]
 
 ENVD_VERSION = "0.5.7"
 DISK_MB = 20480
+_LINE = 2000  # bytes of an output that the log keeps
 #: Lifetimes are cut to an hour, or with the metadata long_running="true" to the largest plan's four (seconds).
 _LONGEST, LONGEST_LONG_RUNNING = 3600, 4 * 3600
 
@@ -160,6 +163,25 @@ class Life:
         """Replace what may be reached from inside. It is kept and told; the traffic is not filtered."""
         self.network = self.network or Network()
         self.network.allowOut, self.network.denyOut = rules.allowOut, rules.denyOut
+
+    # What it did.
+
+    def follow(self, process: Process) -> None:
+        """Write a process into its log: that it began, what it says, how it ends."""
+        about = {"cmd": " ".join([process.config.cmd, *process.config.args])[:_LINE]}
+        self.log.add("process start", level="debug", event="process_start", **about)
+
+        def note(item: Item) -> None:
+            match item:
+                case Output(name, data):
+                    text = data[:_LINE].decode("utf-8", "replace").rstrip("\n")
+                    self.log.add(text, source=name, pid=str(process.pid))
+                case End():
+                    self.log.add(item.status, level="debug", event="process_end", pid=str(process.pid))
+                case None:  # its streams broke off
+                    pass
+
+        process.listen(note)
 
     # What is told of it.
 

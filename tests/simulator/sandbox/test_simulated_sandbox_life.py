@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,19 +48,14 @@ async def test_a_wrong_or_missing_key_is_refused_by_every_route(
     room: Room, contract: Any, headers: dict[str, str]
 ) -> None:
     box = await room.create()
-    for method, path in (
-        ("POST", "/sandboxes"),
-        ("GET", "/sandboxes"),
-        ("GET", "/v2/sandboxes"),
-        ("GET", f"/sandboxes/{box.id}"),
-        ("DELETE", f"/sandboxes/{box.id}"),
-        ("POST", f"/sandboxes/{box.id}/connect"),
-        ("POST", f"/sandboxes/{box.id}/timeout"),
-    ):
-        answer = await room(method, path, headers=headers)
-        assert answer.status == 401
-        contract.check("Error", answer.json())
-        assert answer.json()["code"] == 401
+    paths = {path: item for path, item in contract.document["paths"].items() if "/templates" not in path}
+    assert len(paths) > 30
+    for pattern, item in paths.items():
+        path = re.sub(r"\{\w+\}", box.id, pattern)
+        for method in _METHODS & set(item):
+            answer = await room(method.upper(), path, headers=headers)
+            assert answer.status == 401, (method, path)
+            contract.check("HostingError" if path.startswith("/projects") else "Error", answer.json())
 
 
 @pytest.mark.parametrize(
@@ -70,8 +66,10 @@ async def test_a_wrong_or_missing_key_is_refused_by_every_route(
         {"templateID": "base", "timeout": -1},
         {"templateID": "base", "timeout": "soon"},
         {"templateID": "base", "metadata": {"a": 1}},
-        {"templateID": "base", "autoPause": True},
-        {"templateID": "base", "volumeMounts": [{"name": "v", "path": "/v"}]},
+        {"templateID": "base", "autoPause": "yes"},
+        {"templateID": "base", "volumeMounts": [{"name": "v"}]},
+        {"templateID": "base", "network": {"allowOut": "example.com"}},
+        {"templateID": "base", "secrets": {"A": 1}},
         [],
         b"{",
     ],
@@ -223,6 +221,8 @@ async def test_a_request_that_names_no_sandbox_is_answered_by_the_proxy(room: Ro
 
 
 only_isolated = pytest.mark.parametrize("room", [BUBBLEWRAP], indirect=True)
+
+_METHODS = {"get", "post", "put", "patch", "delete"}
 
 ESCAPE = "setsid bash -c 'trap \"\" HUP TERM; exec -a {0} sleep 300' >/dev/null 2>&1 & exec -a {0} sleep 300"
 

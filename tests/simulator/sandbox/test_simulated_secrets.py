@@ -45,8 +45,8 @@ async def test_a_secret_that_cannot_be_is_refused(judged: Judged) -> None:
     await judged("POST", "/secrets", SECRET, status=201)
     await judged("POST", "/secrets", SECRET, status=409)
     for wrong in (
-        {"name": ""}, {"name": "-a"}, {"value": ""}, {"hosts": []}, {"hosts": ["https://a.com"]}, {"hosts": ["a.com:1"]},
-        {"hosts": ["a.com/x"]}, {"hosts": ["A.com"]}, {"hosts": ["*"]},
+        {"name": ""}, {"name": "-a"}, {"value": ""}, {"hosts": []}, {"hosts": ["https://a.com"]},
+        {"hosts": ["a.com:1"]}, {"hosts": ["a.com/x"]}, {"hosts": ["A.com"]}, {"hosts": ["*"]},
     ):  # fmt: skip
         await judged("POST", "/secrets", {**SECRET, "name": "other", **wrong}, status=400)
     await judged("POST", "/sandboxes", {"templateID": "base", "secrets": {"T": "nobody"}}, status=400)
