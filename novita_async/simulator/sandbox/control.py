@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from ...runtime.clock import uninterrupted
 from . import endpoints, envd
 from .bodies import guarded, refusal
+from .building import start
 from .copies import Snapshots
 from .events import Timeline
 from .hosting import Hosting
 from .images import BASES, Image
 from .isolation import Isolation, IsolationWarning
 from .life import Life
-from .machine import Machine
+from .machine import Machine, NewSandbox
 from .paths import remove_directory
 from .secrets import Secrets
 from .usage import Usage
@@ -168,14 +169,8 @@ class Sandboxes:
 
     async def new(self, order: Order, image: Image, *, seconds: float) -> Life:
         """Make a sandbox and let it live for so long."""
-        async with self._preparing:
-            if self._closed:
-                raise refusal(503, "the simulator is closed")
-            isolation = await self._isolate()
-            base = await self._make_base()
+        machine = await self._machine(order, image)
         self.check_room()
-        self._serial += 1
-        machine = Machine(order, clock=self.clock, base=base, isolation=isolation, serial=self._serial)
         life = Life(machine, order, image, clock=self.clock, on_end=self._expire)
         machine.on_start = life.follow
         # Known before its directory is made: whatever happens meanwhile, `aclose` finds it.
@@ -185,14 +180,36 @@ class Sandboxes:
             self._ids.popitem(last=False)
         life.live_for(seconds)
         self.usage.began(life.id)
+        machine.workdir, machine.user = image.workdir, image.user or machine.user
         try:
             await machine.build()
             await self.volumes.mount_all(life)
+            if image.start_cmd:
+                await start(machine, image)
         except BaseException:
             if not machine.ended:
                 self.end(life)
             raise
         return life
+
+    async def workshop(self, image: Image) -> tuple[Machine, bool]:
+        """A machine to build a template in, which is no sandbox; and whether its commands are isolated."""
+        machine = await self._machine(NewSandbox(templateID=image.id), image)
+        try:
+            await machine.build()
+        except BaseException:
+            await uninterrupted(machine.aclose())
+            raise
+        return machine, self._isolation is not None and not self._isolation.reason
+
+    async def _machine(self, wanted: NewSandbox, image: Image) -> Machine:
+        async with self._preparing:
+            if self._closed:
+                raise refusal(503, "the simulator is closed")
+            isolation = await self._isolate()
+            base = await self._make_base()
+        self._serial += 1
+        return Machine(wanted, clock=self.clock, base=base, isolation=isolation, serial=self._serial)
 
     def check_room(self, wanted: int = 1) -> None:
         """Refuse when more sandboxes would run at once than may."""
