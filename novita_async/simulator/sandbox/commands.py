@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -170,7 +171,7 @@ async def _command(session: Session[Start]) -> Command:
     if not config.cmd:
         raise RpcError("invalid_argument", "a command is missing")
     try:
-        asked = absolute(config.cwd or "", session.user.home)
+        asked = absolute(posixpath.join(machine.workdir, config.cwd or ""), session.user.home)
     except ValueError as error:
         raise RpcError("invalid_argument", str(error)) from error
     cwd = await machine.clock.to_thread(lambda: _directory(machine, asked))

@@ -22,6 +22,7 @@ from .life import Life
 from .machine import Machine, NewSandbox
 from .paths import remove_directory
 from .secrets import Secrets
+from .templates import Templates
 from .usage import Usage
 from .visits import Visited
 from .volumes import Volumes
@@ -74,7 +75,8 @@ class Sandboxes:
         self.volumes = Volumes(self)
         self.snapshots = Snapshots(self)
         self.hosting = Hosting(self)
-        self.finders: list[Find] = [self.snapshots.find]
+        self.templates = Templates(self)
+        self.finders: list[Find] = [self.snapshots.find, self.templates.find]
         self._require_isolation = require_isolation
         self._root = root
         self._temporary: Path | None = None
@@ -100,6 +102,7 @@ class Sandboxes:
         self.snapshots.routes(add)
         self.volumes.routes(add)
         self.secrets.routes(add)
+        self.templates.routes(add, router)
         endpoints.Endpoints(self).routes(add)
         self.hosting.routes(router)
         envd.add_routes(Visited(router, self), self)
@@ -115,6 +118,7 @@ class Sandboxes:
                 self.end(life)
             if self._ending:
                 await asyncio.wait(self._ending)
+            await self.templates.aclose()
             await self.snapshots.aclose()
             await self.volumes.aclose()
             if self._temporary is not None:
@@ -278,6 +282,7 @@ class Sandboxes:
     def sleep(self, life: Life) -> asyncio.Task[None]:
         """Pause a running sandbox: at once for everybody outside, and its processes by the task."""
         life.state = "paused"
+        life.naps += 1
         life.disarm()
         life.ends_at = self.clock.time()
         self.usage.ended(life.id)

@@ -54,6 +54,7 @@ class Machine:
     Attributes:
         started_at, ends_at: Unix seconds; `deadline` is the end on the monotonic clock.
         serial: grows with each sandbox; the order of lists.
+        workdir, user: where and as whom commands run that say nothing of it; "" for the user's home.
         ended: it is gone, or going.
     """
 
@@ -63,6 +64,7 @@ class Machine:
         self.token = secrets.token_hex(32)
         self.wanted = wanted
         self.secure = wanted.secure
+        self.workdir, self.user = "", "user"
         self.serial = serial
         self.clock = clock
         self.layout = Layout(base / self.id)

@@ -221,13 +221,13 @@ def _only_message(sent: bytes) -> bytes:
 
 def _session(call: Call, machine: Machine, message: M) -> Session[M]:
     keepalive = _seconds(call.headers.get("keepalive-ping-interval", ""))
-    return Session(machine, _user(call), message, _timeout(call), keepalive)
+    return Session(machine, _user(call, machine), message, _timeout(call), keepalive)
 
 
-def _user(call: Call) -> User:
+def _user(call: Call, machine: Machine) -> User:
     scheme, _, credentials = call.headers.get("authorization", "").partition(" ")
     if not scheme:
-        return USERS["user"]
+        return USERS[machine.user]
     try:
         if scheme.lower() != "basic":
             raise ValueError(scheme)
