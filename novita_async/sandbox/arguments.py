@@ -10,7 +10,7 @@ from typing import cast
 from ..errors import ValidationError
 from ..runtime.arguments import check_timeout
 
-__all__ = ["check_path", "check_strings", "check_user", "encoded", "is_host", "is_id", "whole_seconds"]
+__all__ = ["check_path", "check_pid", "check_strings", "check_user", "encoded", "is_host", "is_id", "whole_seconds"]
 
 _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(rf"{_ID.pattern}(?:\.{_ID.pattern})*(?::[0-9]{{1,5}})?")
@@ -43,6 +43,13 @@ def check_path(name: str, path: object) -> str:
         raise ValidationError(f"{name} {'holds a NUL byte' if path else 'is empty'}")
     encoded(name, path)
     return path
+
+
+def check_pid(pid: int) -> int:
+    """Refuse what cannot be the number of a process."""
+    if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid < 2**32:  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
+        raise ValidationError(f"pid must be the number of a process, got {pid!r}")
+    return pid
 
 
 def check_strings(name: str, values: Mapping[str, str] | None, *, variables: bool = False) -> dict[str, str]:

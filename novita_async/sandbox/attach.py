@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import NotFound, StreamCut
 from ..runtime.arguments import json_body
@@ -106,11 +106,22 @@ class ProcessRef:
             return False
         return True
 
-    async def feed(self, data: bytes, *, timeout: float | None, attempt: float | None = None) -> None:
-        """Write to its standard input. Nothing is sent twice."""
+    async def feed(
+        self,
+        data: bytes,
+        *,
+        kind: Literal["stdin", "pty"] = "stdin",
+        timeout: float | None,
+        attempt: float | None = None,
+    ) -> None:
+        """Write to its standard input, or to its terminal. Nothing is sent twice."""
         for start in range(0, len(data), _INPUT_SIZE):
-            message = {"input": {"stdin": data[start : start + _INPUT_SIZE]}}
+            message = {"input": {kind: data[start : start + _INPUT_SIZE]}}
             await self._tell("SendInput", message, Replay.SUBMITS, timeout, attempt)
+
+    async def resize(self, size: Mapping[str, int], *, timeout: float | None) -> None:
+        """Change the size of its terminal."""
+        await self._tell("Update", {"pty": {"size": size}}, Replay.SAFE, timeout)
 
     async def close_stdin(self, *, timeout: float | None) -> None:
         """Close its standard input."""

@@ -15,7 +15,7 @@ from ..runtime.clock import uninterrupted
 from ..runtime.retry import Replay
 from ..runtime.undo import or_undo
 from ..wire.json import Object, decode
-from .arguments import check_path, check_strings, check_user, encoded
+from .arguments import check_path, check_pid, check_strings, check_user, encoded
 from .attach import KEEPALIVE_INTERVAL, KEEPALIVE_LIMIT, LATE, ProcessRef, attach, attempts_of, start_of
 from .command import Command
 from .durable import DurableCommand, Journal
@@ -307,7 +307,7 @@ class Commands:
         Contract: sandbox.md section 4, Connect.
         """
         envd, limit = self._envd, check_timeout(timeout) or KEEPALIVE_LIMIT
-        message = {"process": {"pid": _check_pid(pid)}}
+        message = {"process": {"pid": check_pid(pid)}}
         attempts = attempts_of(envd, "Connect", message, user=check_user(user), replay=Replay.SAFE, limit=limit)
         stream = await attach(envd, attempts, limit=limit)
         try:
@@ -332,13 +332,7 @@ class Commands:
         await self._ref(pid, user).close_stdin(timeout=check_timeout(timeout))
 
     def _ref(self, pid: int, user: str | None) -> ProcessRef:
-        return ProcessRef(self._envd, _check_pid(pid), check_user(user))
-
-
-def _check_pid(pid: int) -> int:
-    if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid < 2**32:  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
-        raise ValidationError(f"pid must be the number of a process, got {pid!r}")
-    return pid
+        return ProcessRef(self._envd, check_pid(pid), check_user(user))
 
 
 async def _feed(command: Command, data: bytes) -> None:

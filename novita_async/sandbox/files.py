@@ -15,6 +15,7 @@ from .arguments import check_path, check_user, whole_seconds
 from .contents import Contents, WrittenFile
 from .signing import file_query
 from .trees import Exclude, Tree, TreeProgress, download, upload
+from .watch import FileWatch
 
 if TYPE_CHECKING:
     import os
@@ -186,6 +187,29 @@ class Files(Contents):
         Contract: sandbox.md section 5, Remove.
         """
         await self._tell("Remove", {"path": check_path("path", path)}, user, timeout)
+
+    def watch(self, path: str, *, recursive: bool = False, user: str | None = None) -> FileWatch:
+        """Watch a directory: inside `async with`, iterate over what happens to its files.
+
+        Args:
+            path: of the directory.
+            recursive: also watch the directories below it, those made later too.
+            user: see `Files`.
+
+        Raises:
+            NotFound: as the block is entered, there is no such directory.
+            BadRequest: as the block is entered, it is a file.
+
+        Raises also what `FileWatch` raises.
+
+        Example:
+            async with sandbox.files.watch("src", recursive=True) as changes:
+                async for change in changes:
+                    print(change.type, change.name)
+
+        Contract: sandbox.md section 5, WatchDir.
+        """
+        return FileWatch(self._envd, path, recursive=recursive, user=user)
 
     # ----------------------------------------------------------------------------------------- trees and URLs
 

@@ -64,6 +64,7 @@ class _Start(msgspec.Struct):
 class _Data(msgspec.Struct):
     stdout: bytes = b""
     stderr: bytes = b""
+    pty: bytes = b""
 
 
 class End(msgspec.Struct):

@@ -24,6 +24,7 @@ from .files import Files
 from .handle import SandboxHandle
 from .keeping import KeepAlive
 from .ports import Ports
+from .pty import Terminals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping, Sequence
@@ -54,6 +55,7 @@ class Sandbox(SandboxHandle):
         metadata: the labels that `create` was given; empty after `connect`, where `info()` tells them.
         commands: run commands in it.
         files: read and write files in it.
+        pty: terminals in it.
         code: run code in kernels that keep what it defines.
         run_code: the same as `code.run`.
     """
@@ -95,6 +97,7 @@ class Sandbox(SandboxHandle):
         self._ports = Ports(self._envd, domain=domain, base_url=settings.sandbox_url, token=started.trafficAccessToken)
         self.commands = Commands(self._envd)
         self.files = Files(self._envd)
+        self.pty = Terminals(self._envd)
         self.code = Code(self._envd, self._ports)
         self.run_code = self.code.run
 
@@ -221,7 +224,7 @@ class Sandbox(SandboxHandle):
         Raises:
             SandboxEnded: the sandbox is gone or paused.
             SandboxUnreachable: nothing listens there.
-            APIError: the server answered with a status from 400 on; it has the body.
+            APIError: the server answered with a status from 300 on, and `body` has what it said.
 
         Contract: sandbox.md sections 1 and 9.
 
