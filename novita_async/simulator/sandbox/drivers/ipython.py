@@ -37,7 +37,6 @@ FIELDS = {
     "e2b/data": "data",
     "e2b/chart": "chart",
 }
-START_SECONDS = 60
 
 
 # ------------------------------------------------------------------------------------------ the kernel
@@ -126,10 +125,11 @@ class Driver:
         threading.Thread(target=self.end_with_kernel, daemon=True).start()
         self.client: Any = BlockingKernelClient(connection_file=CONNECTION)
         self.client.load_connection_file()
-        self.client.start_channels(stdin=False, control=False)
-        self.client.wait_for_ready(timeout=START_SECONDS)
-        self.execute("", None)  # now that every channel is connected, their names are of no more use
-        shutil.rmtree(os.getcwd())
+        # Without a heartbeat, which takes a kernel that is slow to start for one that has died.
+        self.client.start_channels(stdin=False, control=False, hb=False)
+        while not self.execute("", None, patience=1):
+            pass
+        shutil.rmtree(os.getcwd())  # now that the channels are connected, their names are of no more use
         self.requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.lock = threading.Lock()
         self.current: int | None = None
@@ -174,11 +174,14 @@ class Driver:
         if envs:
             self.execute("_novita_envs.undo()", None)
 
-    def execute(self, code: str, number: int | None) -> None:
-        """Run code to its end and tell what it does; silently without a number."""
+    def execute(self, code: str, number: int | None, *, patience: float | None = None) -> bool:
+        """Run code to its end and tell what it does; silently without a number. Return whether the end was seen."""
         wanted = self.client.execute(code, silent=number is None, store_history=number is not None, allow_stdin=False)
         while True:
-            message = self.client.get_iopub_msg()
+            try:
+                message = self.client.get_iopub_msg(timeout=patience)
+            except queue.Empty:  # a kernel that starts tells nothing before somebody listens
+                return False
             if message["parent_header"].get("msg_id") != wanted:
                 continue
             kind, content = message["msg_type"], message["content"]
@@ -187,7 +190,9 @@ class Driver:
             event = event_of(kind, content)
             if number is not None and event is not None:
                 write({"id": number, "event": event})
-        self.client.get_shell_msg()  # its reply, which says nothing more
+        while self.client.get_shell_msg()["parent_header"].get("msg_id") != wanted:
+            pass  # its reply says nothing more
+        return True
 
 
 def event_of(kind: str, content: dict[str, Any]) -> dict[str, Any] | None:
@@ -220,7 +225,8 @@ def write(line: dict[str, Any]) -> None:
 
 
 def main(role: str, packages: str, cwd: str = "") -> None:
-    sys.path.append(packages)
+    # Before those of the interpreter itself, which may be of other versions.
+    sys.path.insert(next((place for place, path in enumerate(sys.path) if path.endswith("-packages")), 99), packages)
     if role == "kernel":
         kernel(cwd)
         return

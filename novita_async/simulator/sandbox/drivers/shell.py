@@ -52,6 +52,13 @@ class Shell:
         self.input = self.process.stdin
         self.selector = selectors.DefaultSelector()
         self.decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
+        self.rest = b""
+        self.count = 0
+        # An interactive bash begins with a complaint about terminals, which is over when it has answered once.
+        self.send({"code": ""})
+        while not self.rest.endswith(b"\n"):
+            self.rest += os.read(self.told, CHUNK) or sys.exit("it does not start")
+        self.rest = b""
         for name, fd in (
             ("stdout", self.process.stdout.fileno()),
             ("stderr", self.process.stderr.fileno()),
@@ -59,14 +66,13 @@ class Shell:
         ):
             os.set_blocking(fd, False)
             self.selector.register(fd, selectors.EVENT_READ, name)
-        self.rest = b""
-        self.count = 0
 
     def send(self, request: dict[str, Any]) -> None:
         if self.language == "bash":
             # Assignments before eval hold as long as it runs, and for what it starts.
             wanted: dict[str, str] = request.get("envs") or {}
-            envs = " ".join(f"{name}={shlex.quote(value)}" for name, value in wanted.items())
+            named = {name: value for name, value in wanted.items() if name.isidentifier()}  # bash has no others
+            envs = " ".join(f"{name}={shlex.quote(value)}" for name, value in named.items())
             cell = f"{envs} eval {shlex.quote(request['code'])} </dev/null {self.mouth}>&-"
             lines = f"{cell}\nprintf '%s\\n' $? >&{self.mouth}\n"
         else:
