@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PortAnswer", "PortSocket", "Ports"]
 
+_PATH = re.compile(r"/[!-~]*")
 _TRAFFIC = "e2b-traffic-access-token"
 _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 
@@ -28,7 +30,7 @@ class PortAnswer(msgspec.Struct, frozen=True):
     """What a service in a sandbox answered.
 
     Attributes:
-        status: of HTTP, below 400.
+        status: of HTTP, below 300.
         headers: a mapping that ignores the case of names.
         body: all of it.
     """
@@ -79,7 +81,7 @@ class Ports:
     def address(self, port: int, path: str) -> tuple[str, dict[str, str]]:
         """Where a request to a port goes, and the headers that bring it there."""
         host = self.host(port)
-        if not isinstance(path, str) or not path.startswith("/") or not path.isascii() or not path.isprintable():  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
+        if not isinstance(path, str) or not _PATH.fullmatch(path):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
             raise ValidationError(f"path must begin with / and be encoded as in a URL, got {path!r}")
         headers = {_TRAFFIC: self.token} if self.token else {}
         if not self._base_url:

@@ -13,6 +13,7 @@ from ..runtime.arguments import given
 from ..runtime.retry import Replay
 from ..wire.json import Object, decode
 from .arguments import is_host
+from .metrics import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ class Secret(Object):
         description: what was noted of it.
         has_secret: whether there is a value.
         status: such as "active".
-        updated_at: when it was last written.
+        updated: when it was last written, as the platform tells it.
     """
 
     name: str = ""
@@ -43,7 +44,15 @@ class Secret(Object):
     description: str | None = None
     has_secret: bool = msgspec.field(name="hasSecret", default=False)
     status: str = ""
-    updated_at: datetime | str | None = msgspec.field(name="updatedAt", default=None)
+    updated: str | None = msgspec.field(name="updatedAt", default=None)
+
+    @property
+    def updated_at(self) -> datetime | None:
+        """When it was last written; None where the platform does not tell, or not in a form that is known."""
+        try:
+            return moment(datetime.fromisoformat(self.updated), None) if self.updated else None
+        except ValueError:
+            return None
 
 
 class _Listed(msgspec.Struct):
