@@ -20,12 +20,15 @@ from .code_stream import CodeStream
 from .command import Command
 from .commands import KEEPALIVE_INTERVAL, KEEPALIVE_LIMIT, Commands, ProcessInfo
 from .control import Lifecycle, Network, SandboxInfo, VolumeMount
+from .desktop import Desktop, Point, Size
 from .envd import SandboxStream
 from .execution import Execution, ExecutionError, Logs, Result
 from .files import EntryInfo, Files, Tree, TreeProgress, WrittenFile
+from .git import Git, GitBranches, GitFile, GitStatus
 from .handle import SandboxHandle
 from .hosting import Deployment, Project, ProjectDatabase, ProjectEvent, Projects
 from .keeping import Opening
+from .mcp import Mcp
 from .metrics import Event, LogEntry, LogLine, Metric, Quota, QuotaUsage
 from .output import CommandResult, Gap, Output
 from .pool import Pool, Taken
@@ -59,6 +62,7 @@ __all__ = [
     "CommandResult",
     "Commands",
     "Deployment",
+    "Desktop",
     "EntryInfo",
     "Event",
     "Execution",
@@ -66,17 +70,23 @@ __all__ = [
     "FileWatch",
     "Files",
     "Gap",
+    "Git",
+    "GitBranches",
+    "GitFile",
+    "GitStatus",
     "Lifecycle",
     "LineChart",
     "LogEntry",
     "LogLine",
     "Logs",
+    "Mcp",
     "Metric",
     "Network",
     "Opening",
     "Output",
     "PieChart",
     "PieData",
+    "Point",
     "PointChart",
     "PointData",
     "Pool",
@@ -100,6 +110,7 @@ __all__ = [
     "ScatterChart",
     "Secret",
     "Secrets",
+    "Size",
     "Snapshot",
     "Snapshots",
     "SuperChart",

@@ -19,10 +19,13 @@ from .arguments import is_host, is_id, whole_seconds
 from .code import Code
 from .commands import Commands
 from .control import Started
+from .desktop import Desktop
 from .envd import PORT, Envd
 from .files import Files
+from .git import Git
 from .handle import SandboxHandle
 from .keeping import KeepAlive
+from .mcp import Mcp
 from .ports import Ports
 from .pty import Terminals
 
@@ -57,6 +60,9 @@ class Sandbox(SandboxHandle):
         files: read and write files in it.
         pty: terminals in it.
         code: run code in kernels that keep what it defines.
+        git: work with repositories in it.
+        mcp: the gateway to its MCP servers, when it was made with some.
+        desktop: its screen, mouse and keyboard, when it has a desktop.
         run_code: the same as `code.run`.
     """
 
@@ -100,6 +106,9 @@ class Sandbox(SandboxHandle):
         self.pty = Terminals(self._envd)
         self.code = Code(self._envd, self._ports)
         self.run_code = self.code.run
+        self.git = Git(self.commands)
+        self.mcp = Mcp(self.files, self._ports.host)
+        self.desktop = Desktop(self.commands, self.files, self._ports.host)
 
     def __repr__(self) -> str:
         return f"<Sandbox {self.id} {self.template}{' killed' if self._envd.killed else ''}>"
