@@ -69,11 +69,12 @@ async def show(items: Sequence[T], columns: Mapping[str, Callable[[T], object]],
     if not sys.stdout.isatty():
         await write(STDOUT, "".join("\t".join(row) + "\n" for row in rows))
         return
-    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=SIMPLE_HEAD, border_style="bright_black", header_style="dim", padding=(0, 1, 0, 0))
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for number, title in enumerate(columns):
+        table.add_column(title, no_wrap=number == 0, overflow="fold", min_width=len(title))  # the first is copied
     for row in rows:
         table.add_row(*map(Text, row))
     await write(STDOUT, _drawn(table) if rows else "none\n")
@@ -124,7 +125,7 @@ def text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S") if sys.stdout.isatty() else value.isoformat()
+        return _local(value) if sys.stdout.isatty() else value.isoformat(timespec="milliseconds")
     if isinstance(value, Mapping):
         entries = cast("Mapping[object, object]", value).items()
         return ", ".join(f"{text(name)}={text(entry)}" for name, entry in entries)
@@ -133,6 +134,13 @@ def text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return printable(str(value)).replace("\n", " ").strip()
+
+
+def _local(moment: datetime) -> str:
+    """A moment for eyes, short."""
+    moment = moment.astimezone()
+    today = moment.date() == datetime.now().astimezone().date()
+    return moment.strftime("%H:%M:%S" if today else "%b %d %H:%M" if moment.year == datetime.now().year else "%Y-%m-%d")
 
 
 def plain(value: object) -> Any:

@@ -37,8 +37,6 @@ _COLUMNS: dict[str, Callable[[SandboxInfo], object]] = {
     "state": lambda it: it.state,
     "started": lambda it: it.started_at,
     "ends": lambda it: it.end_at,
-    "vCPU": lambda it: it.cpu_count,
-    "MiB": lambda it: it.memory_mb,
     "metadata": lambda it: it.metadata,
 }
 _FIELDS: dict[str, Callable[[SandboxInfo], object]] = {

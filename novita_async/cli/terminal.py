@@ -22,7 +22,7 @@ __all__ = ["attach", "has_terminal"]
 
 # What a program that was cut off may have switched on: another screen, a hidden cursor, the mouse, marked pastes, keys
 # in other codes, colours.
-_UNDO = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[m\r\n"
+_UNDO = "\x1b[?1047l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[m\r\n"
 
 
 def has_terminal() -> bool:
@@ -45,9 +45,9 @@ async def attach(sandbox: Sandbox, *, user: str | None = None, cwd: str | None =
     """
     if not has_terminal():
         raise CannotGoOn("there is no terminal to connect; `sandbox exec ID -- COMMAND` needs none")
-    size = os.get_terminal_size(STDOUT)
-    envs = {"TERM": os.environ.get("TERM", "xterm-256color")}
-    pty = await sandbox.pty.create(cols=size.columns, rows=size.lines, user=user, cwd=cwd, envs=envs, timeout=None)
+    cols, rows = _size()
+    envs = {"TERM": os.environ.get("TERM") or "xterm-256color"}
+    pty = await sandbox.pty.create(cols=cols, rows=rows, user=user, cwd=cwd, envs=envs)
     with _raw():
         try:
             code = await _converse(pty)
@@ -82,6 +82,12 @@ async def _type(pty: Pty) -> None:
     wish_to_end()  # the terminal is gone
 
 
+def _size() -> tuple[int, int]:
+    """Columns and rows; some terminals do not know theirs."""
+    size = os.get_terminal_size(STDOUT)
+    return size.columns or 80, size.lines or 24
+
+
 async def _follow_size(pty: Pty) -> None:
     from ..errors import NovitaError
 
@@ -91,8 +97,8 @@ async def _follow_size(pty: Pty) -> None:
         while await changed.wait():
             changed.clear()  # before the size is read: one that changes meanwhile is read again
             with suppress(OSError, NovitaError):  # the terminal or the shell has ended, and the others tell
-                size = os.get_terminal_size(STDOUT)
-                await pty.resize(cols=size.columns, rows=size.lines)
+                cols, rows = _size()
+                await pty.resize(cols=cols, rows=rows)
     finally:
         loop.remove_signal_handler(signal.SIGWINCH)
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from running import Terminal
 
 from novita_async import Simulator
 from novita_async.cli.main import main
@@ -26,6 +27,13 @@ async def simulator() -> AsyncIterator[tuple[Simulator, Served]]:
     quick = Simulator(task_seconds=0.4, chunk_delay=0.002, gpu_step_seconds=0.1)
     async with quick as simulator, simulator.serve() as served:
         yield simulator, served
+
+
+@pytest.fixture
+async def terminal() -> AsyncIterator[Terminal]:
+    terminal = Terminal()
+    yield terminal
+    terminal.hang_up()
 
 
 @pytest.fixture

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import functools
 import os
+import pty
 import sys
+import termios
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -71,3 +75,50 @@ async def running(*args: str, **environment: str) -> AsyncIterator[Running]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+class Terminal:
+    """A command on a terminal of its own.
+
+    Args:
+        controlling: the terminal is the one that Ctrl-C and hanging up come from.
+    """
+
+    def __init__(self, *, controlling: bool = True) -> None:
+        self.master, self.end = pty.openpty()
+        termios.tcsetwinsize(self.end, (24, 80))
+        self.before = termios.tcgetattr(self.end)
+        self.screen = b""
+        self._controlling = controlling
+
+    async def start(self, *args: str, **environment: str) -> asyncio.subprocess.Process:
+        control = functools.partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0) if self._controlling else None
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "novita_async", *args),
+            env={**os.environ, "TERM": "xterm-256color", **environment},
+            stdin=self.end,
+            stdout=self.end,
+            stderr=self.end,
+            start_new_session=True,
+            preexec_fn=control,
+        )
+        asyncio.get_running_loop().add_reader(self.master, self._read)
+        return process
+
+    def _read(self) -> None:
+        self.screen += os.read(self.master, 65536)
+
+    async def shows(self, text: str) -> None:
+        async with asyncio.timeout(10):
+            while text.encode() not in self.screen:
+                await asyncio.sleep(0.01)
+
+    def types(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def hang_up(self) -> None:
+        if self.master >= 0:
+            asyncio.get_running_loop().remove_reader(self.master)
+            os.close(self.end)
+            os.close(self.master)
+            self.master = -1

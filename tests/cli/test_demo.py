@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import functools
 import os
-import pty
 import re
 import signal
-import sys
 import termios
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 from helpers import turns
-from running import QUICK, Running, running
+from running import QUICK, Running, Terminal, running
 
 from novita_async.cli.parts import Ledger
 from novita_async.simulator import Hang, Outcome, Refuse, Slow
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import AsyncIterator
 
     from novita_async import Simulator
     from novita_async.simulator import Received, Served
@@ -79,64 +74,13 @@ async def test_through_a_pipe_it_prints_lines_and_leaves_its_files(tmp_path: pat
     assert all(line.split()[2] in ("chat", "media", "sandbox", "gpu") for line in events)
 
 
-class Terminal:
-    """The demo on a terminal of its own.
-
-    Args:
-        controlling: the terminal is the one that Ctrl-C and hanging up come from.
-    """
-
-    def __init__(self, *, controlling: bool = True) -> None:
-        self.master, self.end = pty.openpty()
-        termios.tcsetwinsize(self.end, (24, 80))
-        self.before = termios.tcgetattr(self.end)
-        self.screen = b""
-        self._controlling = controlling
-
-    async def start(self, *args: str, **environment: str) -> asyncio.subprocess.Process:
-        control = functools.partial(fcntl.ioctl, 0, termios.TIOCSCTTY, 0) if self._controlling else None
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "novita_async", "demo", *args),
-            env={**os.environ, "TERM": "xterm-256color", **environment},
-            stdin=self.end,
-            stdout=self.end,
-            stderr=self.end,
-            start_new_session=True,
-            preexec_fn=control,
-        )
-        asyncio.get_running_loop().add_reader(self.master, self._read)
-        return process
-
-    def _read(self) -> None:
-        self.screen += os.read(self.master, 65536)
-
-    async def shows(self, text: str) -> None:
-        async with asyncio.timeout(10):
-            while text.encode() not in self.screen:
-                await asyncio.sleep(0.01)
-
-    def hang_up(self) -> None:
-        if self.master >= 0:
-            asyncio.get_running_loop().remove_reader(self.master)
-            os.close(self.end)
-            os.close(self.master)
-            self.master = -1
-
-
-@pytest.fixture
-async def terminal() -> AsyncIterator[Terminal]:
-    terminal = Terminal()
-    yield terminal
-    terminal.hang_up()
-
-
 @pytest.mark.parametrize("controlling", [True, False])
 async def test_on_a_terminal_it_draws_panels_and_gives_the_terminal_back(
     tmp_path: pathlib.Path, controlling: bool
 ) -> None:
     terminal = Terminal(controlling=controlling)
     try:
-        process = await terminal.start("--speed", "10", "--out", str(tmp_path))
+        process = await terminal.start("demo", "--speed", "10", "--out", str(tmp_path))
         await terminal.shows("Chat")
         assert (termios.tcgetattr(terminal.end) == terminal.before) != controlling
         assert await process.wait() == 0
@@ -156,7 +100,7 @@ async def test_on_a_terminal_it_draws_panels_and_gives_the_terminal_back(
 async def test_ctrl_c_on_a_terminal_gives_it_back_and_says_what_was_ended(
     terminal: Terminal, tmp_path: pathlib.Path
 ) -> None:
-    process = await terminal.start("--out", str(tmp_path))
+    process = await terminal.start("demo", "--out", str(tmp_path))
     await terminal.shows("1000 points")
     os.write(terminal.master, b"\x03")
     async with asyncio.timeout(QUICK):
@@ -171,7 +115,7 @@ async def test_a_terminal_that_is_closed_leaves_nothing_running(
     terminal: Terminal, simulator: tuple[Simulator, Served], tmp_path: pathlib.Path
 ) -> None:
     sim, served = simulator
-    process = await terminal.start("--live", "--out", str(tmp_path), **served.environment)
+    process = await terminal.start("demo", "--live", "--out", str(tmp_path), **served.environment)
     await terminal.shows("1000 points")
     terminal.hang_up()
     async with asyncio.timeout(QUICK):
