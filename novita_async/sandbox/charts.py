@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -23,8 +23,6 @@ __all__ = [
     "SuperChart",
     "chart_of",
 ]
-
-C = TypeVar("C", bound="Chart")
 
 
 class Chart(Object):
@@ -131,23 +129,20 @@ _KINDS: dict[str, type[Chart]] = {
     "bar": BarChart,
     "pie": PieChart,
     "box_and_whisker": BoxAndWhiskerChart,
+    "superchart": SuperChart,
 }
 
 
 def chart_of(value: dict[str, Any]) -> Chart:
     """The chart of its JSON object. What cannot be read as its kind of chart is a plain `Chart`."""
-    if value.get("type") == "superchart":
-        chart = _read(value, SuperChart)
-        chart.elements = [chart_of(element) if isinstance(element, dict) else element for element in chart.elements]  # pyright: ignore[reportUnknownArgumentType] - JSON
-        return chart
-    kind = _KINDS.get(str(value.get("type")), Chart)
+    kind = str(value.get("type"))
+    known = {name: found for name, found in value.items() if found is not None}
     try:
-        return _read(value, kind)
+        chart = msgspec.convert(known, _KINDS.get(kind, Chart), strict=False)
     except msgspec.ValidationError:
-        return _read({"type": value.get("type"), "elements": value.get("elements") or []}, Chart, whole=value)
-
-
-def _read(value: dict[str, Any], kind: type[C], *, whole: dict[str, Any] | None = None) -> C:
-    chart = msgspec.convert({name: found for name, found in value.items() if found is not None}, kind, strict=False)
-    remember(chart, encode(value if whole is None else whole))
+        elements: Any = value.get("elements")
+        chart = Chart(type=kind, elements=elements if isinstance(elements, list) else [])
+    if isinstance(chart, SuperChart):
+        chart.elements = [chart_of(element) if isinstance(element, dict) else element for element in chart.elements]  # pyright: ignore[reportUnknownArgumentType] - JSON
+    remember(chart, encode(value))
     return chart
