@@ -40,6 +40,7 @@ _VOLUME = re.compile(r"[a-zA-Z0-9_-]+")
 class CreateParams(TypedDict, total=False):
     """What `Sandboxes.create` takes and a pool passes on."""
 
+    image: str | None
     on_timeout: str
     auto_resume: bool
     idle_timeout: float | None

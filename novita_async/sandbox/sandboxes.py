@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import ValidationError
@@ -49,6 +50,7 @@ class Sandboxes(Listing):
         self,
         template: str | None = None,
         *,
+        image: str | None = None,
         lifetime: float = 300.0,
         keep_alive: bool = False,
         on_exit: str = "kill",
@@ -81,6 +83,8 @@ class Sandboxes(Listing):
         Args:
             template: id or name of a template, `name:tag`, or id of a snapshot; "base" when left out, and with `mcp`
                 "mcp-gateway".
+            image: an image of a registry, such as "python:3.12", in place of a template. A template is built of it the
+                first time, which takes its time; `timeout` is that of the call after that.
             lifetime: seconds that it lives from now, rounded up to whole ones. The platform cuts lifetimes above an
                 hour to one hour, unless `long_running` is set.
             keep_alive: begin the lifetime anew every half of it, as long as its `async with` is open. When that fails
@@ -102,7 +106,7 @@ class Sandboxes(Listing):
                 `sandbox.request` sends.
             mask_request_host: the host name that its services see; `${PORT}` in it stands for the port.
             volume_mounts: volumes, or their names, by the absolute paths that they are mounted at.
-            mcp: servers for the MCP gateway: name to settings.
+            mcp: servers for the MCP gateway, name to settings. The gateway is started at once; see `sandbox.mcp`.
             node_id: where to start it, as a hint.
             extra_body: fields for the body that the SDK does not know; they win over known ones.
             extra_headers: headers for this call.
@@ -115,7 +119,13 @@ class Sandboxes(Listing):
 
         Contract: sandbox.openapi.yaml, POST /sandboxes; sandbox.md sections 2 and 9.
         """
-        if template is None:
+        before = None
+        if image is not None:
+            if template is not None:
+                raise ValidationError("template and image exclude each other")
+            whole, template = making.image_name(image)
+            before = functools.partial(making.make_of_image, self.templates, whole, template)
+        elif template is None:
             template = "base" if mcp is None else "mcp-gateway"
         if not isinstance(template, str) or not template:  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's
             raise ValidationError("template must be the id or the name of a template")
@@ -152,7 +162,14 @@ class Sandboxes(Listing):
         )
         return Opening(
             making.create(
-                self._control, call, lifetime=seconds, metadata=labels, keep_alive=keep_alive, on_exit=on_exit
+                self._control,
+                call,
+                before=before,
+                mcp=mcp,
+                lifetime=seconds,
+                metadata=labels,
+                keep_alive=keep_alive,
+                on_exit=on_exit,
             )
         )
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
-from fake_platform import API, ENVD, KEY, TOKEN, Platform, json, settled
+from fake_platform import API, ENVD, KEY, TOKEN, Platform, ended, finished, json, script, settled, started, wrote
 
 from novita_async import AsyncNovita, MockTransport
 from novita_async.errors import (
     BadRequest,
     CallTimeout,
     ClientClosed,
+    CommandFailed,
     NotFound,
     ProtocolError,
     SandboxEnded,
@@ -24,10 +27,12 @@ from novita_async.errors import (
     ValidationError,
 )
 from novita_async.transport.protocol import Reply
+from novita_async.wire.connect import ConnectDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from novita_async import Simulator
     from novita_async.testing.clock import JumpClock
     from novita_async.transport.protocol import Request, WebSocket
 
@@ -85,8 +90,6 @@ class answering_pause:
 
 
 async def test_streams_end_with_the_session_that_leaves_its_sandbox(client: AsyncNovita, platform: Platform) -> None:
-    from fake_platform import script, started
-
     forever = asyncio.Event()
     platform.start = script(started(), forever.wait)
     async with client.sandboxes.create(on_exit="leave") as sandbox:
@@ -520,3 +523,46 @@ async def test_what_a_handle_refuses(client: AsyncNovita, platform: Platform) ->
     with pytest.raises(ValidationError, match="sandbox_ids"):
         await client.sandboxes.metrics([])
     assert platform.requests == []
+
+
+# ------------------------------------------------------------------------------------------- images and gateways
+
+
+async def test_a_template_of_an_image_is_built_once(novita: AsyncNovita, novita_simulator: Simulator) -> None:
+    async with novita.sandboxes.create(image="docker.io/library/python:3.12") as one:
+        pass
+    async with novita.sandboxes.create(image="docker.io/library/python:3.12") as two:
+        assert one.template == two.template
+    # The name is what novita-sandbox 2.1.1 makes of this image, so that the two clients share the template.
+    builds = [request for request in novita_simulator.requests if request.path == "/v3/templates"]
+    assert [request.json()["name"] for request in builds] == ["novita-oci-docker-io-library-python-3-12-81443d5db5e2"]
+
+
+async def test_image_and_template_exclude_each_other(client: AsyncNovita, platform: Platform) -> None:
+    with pytest.raises(ValidationError, match="exclude each other"):
+        client.sandboxes.create("base", image="python")
+    for image in ("", ":x", "/x", "a b"):
+        with pytest.raises(ValidationError, match="image"):
+            client.sandboxes.create(image=image)
+    assert platform.requests == []
+
+
+async def test_the_gateway_is_started_as_root_with_a_token_of_its_own(client: AsyncNovita, platform: Platform) -> None:
+    servers = {"github/o'wner/repo": {"run_cmd": "npx x"}}
+    async with client.sandboxes.create(mcp=servers):
+        pass
+    assert decoded(platform.sent("POST", "/sandboxes")[0])["templateID"] == "mcp-gateway"
+    (request,) = platform.sent("POST", "/Start")
+    assert isinstance(request.body, bytes)
+    (sent,) = ConnectDecoder().feed(request.body)
+    process = msgspec.json.decode(sent.payload)["process"]
+    assert shlex.split(process["args"][-1]) == ["mcp-gateway", "--config", msgspec.json.encode(servers).decode()]
+    assert len(process["envs"]["GATEWAY_ACCESS_TOKEN"]) == 36
+    assert request.headers["authorization"] == "Basic " + base64.b64encode(b"root:").decode()
+
+
+async def test_a_sandbox_whose_gateway_does_not_start_is_killed(client: AsyncNovita, platform: Platform) -> None:
+    platform.start = script(started(), wrote(b"no such command", "stderr"), ended(127), finished())
+    with pytest.raises(CommandFailed, match="no such command"):
+        await client.sandboxes.create(mcp={})
+    assert platform.alive == set()
