@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -140,8 +140,8 @@ def chart_of(value: dict[str, Any]) -> Chart:
     try:
         chart = msgspec.convert(known, _KINDS.get(kind, Chart), strict=False)
     except msgspec.ValidationError:
-        elements: Any = value.get("elements")
-        chart = Chart(type=kind, elements=elements if isinstance(elements, list) else [])
+        elements = value.get("elements")
+        chart = Chart(type=kind, elements=cast("list[Any]", elements) if isinstance(elements, list) else [])
     if isinstance(chart, SuperChart):
         chart.elements = [chart_of(element) if isinstance(element, dict) else element for element in chart.elements]  # pyright: ignore[reportUnknownArgumentType] - JSON
     remember(chart, encode(value))
