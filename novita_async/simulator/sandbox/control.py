@@ -19,7 +19,7 @@ from .hosting import Hosting
 from .images import BASES, Image
 from .isolation import Isolation, IsolationWarning
 from .life import Life
-from .machine import Machine, NewSandbox
+from .machine import Machine, NewSandbox, held
 from .paths import remove_directory
 from .secrets import Secrets
 from .templates import Templates
@@ -213,7 +213,9 @@ class Sandboxes:
             isolation = await self._isolate()
             base = await self._make_base()
         self._serial += 1
-        return Machine(wanted, clock=self.clock, base=base, isolation=isolation, serial=self._serial)
+        return Machine(
+            wanted, clock=self.clock, base=base, isolation=isolation, serial=self._serial, tree=image.tree
+        )
 
     def check_room(self, wanted: int = 1) -> None:
         """Refuse when more sandboxes would run at once than may."""
@@ -239,7 +241,8 @@ class Sandboxes:
 
     async def _isolate(self) -> Isolation:
         if self._isolation is None:
-            self._isolation = await self.clock.to_thread(Isolation.probe)
+            with held(self.clock):
+                self._isolation = await Isolation.probe(self.clock)
             if self._isolation.reason and not self._require_isolation:
                 warnings.warn(
                     f"commands of simulated sandboxes are not isolated from this machine: {self._isolation.reason}",

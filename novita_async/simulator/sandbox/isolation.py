@@ -1,14 +1,14 @@
-"""How a command of a sandbox is kept away from this machine.
+"""How the commands of a sandbox are kept away from this machine.
 
-With bubblewrap: user, pid, ipc, uts and, when internet access is off, network namespaces of its own; the sandbox's
-tree as `/`, the system directories on top of it read-only, and nothing else of this machine. The system directories
-are mount points in every such namespace, so a command can neither move nor replace them; that matters, because the
-next command's mounts are made over the same tree.
+With bubblewrap: a sandbox has user, pid, ipc, uts and, when internet access is off, network namespaces; its tree as
+`/`, the system directories on top of it read-only, and nothing else of this machine. Its commands join them with
+nsenter. The system directories are mount points there, so a command can neither move nor replace them; that matters,
+because the mounts of a copy of the sandbox are made over a copy of its tree.
 
 Without it: a plain process with a session, resource limits and an environment of its own. It can see and change what
 the user of this Python process can. `IsolationWarning` says so.
 
-In both, a command's processes end with the command: its namespace, or its process group, is killed when it exits.
+What a command leaves running goes on until the sandbox ends.
 """
 
 from __future__ import annotations
@@ -17,18 +17,24 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from ...runtime.clock import uninterrupted
+from .copying import copy_tree
 from .interpreter import INSIDE, Interpreter
-from .paths import Tree, is_system
+from .namespace import Namespace
+from .paths import SYSTEM, Tree, is_system, remove_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["USERS", "Command", "Isolation", "IsolationWarning", "Launch", "Layout", "User"]
+    from ...runtime.clock import Clock
+
+__all__ = ["MARK", "USERS", "Command", "Isolation", "IsolationWarning", "Launch", "Layout", "User"]
 
 
 class IsolationWarning(UserWarning):
@@ -80,22 +86,30 @@ class Layout:
         self.staging = base / "staging"
         self.etc = base / "etc"
 
-    def build(self) -> None:
-        """Make them. Blocks."""
+    def build(self, source: Path | None = None) -> None:
+        """Make them, the tree as a copy of another one if there is one. Blocks."""
         self.base.mkdir(mode=0o700)
         self.staging.mkdir()
         root = self.tree.root
-        for name in ("home/user", "root", "tmp", "run", "opt", "mnt", "var/tmp", "usr", "etc", "dev", "proc"):
-            (root / name).mkdir(parents=True)
-        for name in ("tmp", "var/tmp"):
-            (root / name).chmod(0o1777)
-        for name in _LIBRARIES:
-            host = Path("/", name)
-            if host.is_symlink():
-                (root / name).symlink_to(host.readlink())
-            elif host.is_dir():
-                (root / name).mkdir()
+        if source is not None:
+            copy_tree(source, root)
+        else:
+            root.mkdir()
+            for name in (*SYSTEM, "tmp", "var"):
+                if name not in _LIBRARIES or Path("/", name).is_dir():
+                    (root / name).mkdir()
+            (root / "var/tmp").mkdir()
+            for name in ("tmp", "var/tmp"):
+                (root / name).chmod(0o1777)
+        for name in ("home/user", "root", "tmp", "run", "opt", "mnt", "var/tmp"):
+            # A copied tree may have something else there, or a link.
+            with suppress(OSError), self.tree.locate(f"/{name}/.", make=True):
+                pass
         self.etc.mkdir()
+        # What templates write down of their variables stays in the tree.
+        (root / "var/lib/image/profile.d").mkdir(parents=True, exist_ok=True)
+        (self.etc / "profile.d").symlink_to("/var/lib/image/profile.d")
+        (self.etc / "environment").symlink_to("/var/lib/image/environment")
         for name, text in _ETC.items():
             (self.etc / name).write_text(text)
         for name in _shared_etc():
@@ -103,11 +117,13 @@ class Layout:
                 (self.etc / name).mkdir()
             else:
                 (self.etc / name).touch()
+        (self.etc / Path(_USERS).name).touch()
         for name in ("python", "packages"):
             (self.etc / INSIDE / name).mkdir(parents=True)
 
 
-#: Where programs and libraries are; on most machines links into /usr.
+#: Where programs and libraries are. On most machines links into /usr, here mounts: a command could replace a link, and
+#: the loader of the next one's first programs, which are not confined yet, would come from there.
 _LIBRARIES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 _ETC = {
@@ -135,81 +151,178 @@ _SHARED_ETC = (
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# No core dumps, 20 GiB a file, 64 GiB of addresses: runtimes reserve far more than they use. The number of processes is
-# left alone: it is counted over the whole user, and not at all for root. A limit that is lower already stays.
+# No core dumps, 20 GiB a file, 64 GiB of addresses: runtimes reserve far more than they use. A limit that is lower
+# already stays.
 _LIMITED = "{ ulimit -c 0; ulimit -f 20971520; ulimit -v 67108864; } 2>/dev/null"
+# Counted for the sandbox alone only in a user namespace, and not at all for root; elsewhere over the whole user.
+_LIMITED_INSIDE = "ulimit -u 4096 2>/dev/null; " + _LIMITED
+
+#: The first process of a sandbox's namespaces. From inside it gets no signal but those that bash itself listens to.
+_FIRST = "trap '' HUP INT QUIT TERM ALRM USR1 USR2 XCPU XFSZ VTALRM; echo first; exec 2>/dev/null; read; exit 0"
+
+#: Below /etc: the user namespace of the sandbox's `user`, in the one of its root.
+_USERS = "/etc/users"
+
+#: It is there as long as it is mounted; until then a process that waits keeps it.
+_ADMIT = f"""
+coproc held {{ exec "$1" --user --map-user=1000 --map-group=1000 -- "$0" -p -c 'echo; read'; }}
+read <&${{held[0]}} && exec "$2" --bind /proc/$held_PID/ns/user {_USERS}
+"""
+
+_TOOLS = ("bash", "env", "mount", "nsenter", "setpriv", "setsid", "unshare")
 
 _PROBE_SECONDS = 20.0
 
-_MARK = "NOVITA_SANDBOX_ID"
+#: The variable that every process of a sandbox starts with: by it plain ones are found.
+MARK = "NOVITA_SANDBOX_ID"
 
 
 class Isolation:
-    """What this machine can do. Made by `probe`; making one blocks.
+    """What this machine can do. Made by `probe`.
 
     Attributes:
         reason: why commands are not isolated; "" when they are.
         interpreter: the Python that runs kernels in a sandbox.
     """
 
-    def __init__(self, bwrap: str, setpriv: str, reason: str) -> None:
+    def __init__(self, bwrap: str, reason: str, tools: dict[str, str]) -> None:
         self.bwrap = bwrap
         self.reason = reason
-        self._setpriv = setpriv
         self.interpreter = Interpreter.find(isolated=bool(bwrap))
+        self._tools = tools
         self._system = _system_mounts()
         for name, path in self.interpreter.mounts.items():
             self._system += ["--ro-bind", path, f"/etc/{INSIDE}/{name}"]
 
     @classmethod
-    def probe(cls) -> Isolation:
-        """Try bubblewrap with all that a command will get. Blocks."""
-        setpriv = shutil.which("setpriv") or ""
-        # Small systems have one that cannot do this.
-        if setpriv and _failure([setpriv, *_DIE_WITH_PARENT, "/bin/true"]):
-            setpriv = ""
-        bwrap = shutil.which("bwrap") or ""
-        if not bwrap:
-            return cls("", setpriv, "bwrap (bubblewrap) is not on PATH")
-        isolation = cls(bwrap, setpriv, "")
-        with tempfile.TemporaryDirectory(prefix="novita-probe-") as directory:
-            layout = Layout(Path(directory, "sandbox"))
-            layout.build()
-            command = Command("/bin/true", [], {}, "/home/user", USERS["user"], internet=False)
-            failure = _failure(isolation.launch(command, layout, "").args)
-        return cls("", setpriv, f"bwrap does not work here: {failure}") if failure else isolation
+    async def probe(cls, clock: Clock) -> Isolation:
+        """Try bubblewrap with all that a command will get."""
+        isolation = await clock.to_thread(cls._find)
+        if isolation.reason:
+            return isolation
+        failure = await uninterrupted(isolation._try(clock))
+        if not failure:
+            return isolation
+        return await clock.to_thread(lambda: cls("", f"bwrap does not work here: {failure}", isolation._tools))
 
-    def launch(self, command: Command, layout: Layout, sandbox_id: str, *, line: int | None = None) -> Launch:
-        """Say how to start a command. `line` is a socket on which it says that it is there and waits for an answer."""
-        env = {"USER": command.user.name, "LOGNAME": command.user.name, **command.envs}
-        hello = "" if line is None else f"{{ echo; read; }} <&{line} >&{line} || exit; exec {line}>&-; "
-        begin = f'{_LIMITED}; {hello}exec "$@"'
-        limited = ["/bin/bash", "-p", "-c", begin, "bash", command.cmd, *command.args]
+    @classmethod
+    def _find(cls) -> Isolation:
+        # Where they really are: inside, a link on the way could be the sandbox's.
+        tools = {
+            name: os.path.join(os.path.realpath(os.path.dirname(path)), name)
+            for name in _TOOLS
+            if (path := shutil.which(name))
+        }
+        # Small systems have one that cannot do this.
+        if "setpriv" in tools and _failure([tools["setpriv"], *_DIE_WITH_PARENT, "/bin/true"]):
+            del tools["setpriv"]
+        bwrap = shutil.which("bwrap")
+        if not bwrap:
+            return cls("", "bwrap (bubblewrap) is not on PATH", tools)
+        missing = [name for name in _TOOLS if name not in tools]
+        return cls("", f"{missing[0]} is not on PATH", tools) if missing else cls(bwrap, "", tools)
+
+    async def _try(self, clock: Clock) -> str:
+        """Let a command of each user join namespaces; return what went wrong, or ""."""
+        temporary = Path(await clock.to_thread(lambda: tempfile.mkdtemp(prefix="novita-probe-")))
+        layout = Layout(temporary / "sandbox")
+        namespace = Namespace(self, layout, internet=False)
+        try:
+            await clock.to_thread(layout.build)
+            await namespace.open()
+            for user in USERS.values():
+                command = Command("/bin/true", [], {}, user.home, user, internet=False)
+                directory = namespace.enter()
+                try:
+                    launch = self.launch(command, layout, "", namespace=namespace, directory=directory)
+                    failure = await clock.to_thread(lambda args=launch.args, d=directory: _failure(args, [d]))
+                finally:
+                    os.close(directory)
+                if failure:
+                    return failure
+        except OSError as error:
+            return str(error)
+        finally:
+            await namespace.aclose()
+            await clock.to_thread(lambda: remove_directory(temporary))
+        return ""
+
+    def hold(self, layout: Layout, *, internet: bool) -> list[str]:
+        """How to start the process that holds a sandbox's namespaces."""
+        args = [self.bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+        if not internet:
+            args.append("--unshare-net")
+        args += ["--uid", "0", "--gid", "0", "--hostname", "sandbox", "--cap-drop", "ALL"]
+        args += ["--die-with-parent", "--new-session", "--as-pid-1"]
+        args += ["--bind", str(layout.tree.root), "/", "--ro-bind", str(layout.etc), "/etc", *self._system]
+        return [*args, "--", self._tools["bash"], "-p", "-c", _FIRST]
+
+    def join(self, directory: int, *kinds: str) -> list[str]:
+        """How to start what follows in namespaces of these kinds; `directory` as `Namespace.enter` gives it."""
+        files = {"mount": "mnt"}
+        entered = [f"--{kind}=/proc/self/fd/{directory}/ns/{files.get(kind, kind)}" for kind in kinds]
+        return [self._tools["nsenter"], "--preserve-credentials", *entered, "--"]
+
+    def admit(self, directory: int) -> list[str]:
+        """How to make the user namespace of the sandbox's `user`, once they are there."""
+        tools = [self._tools[name] for name in ("bash", "unshare", "mount")]
+        return [*self.join(directory, "user", "mount", "pid"), tools[0], "-p", "-c", _ADMIT, *tools]
+
+    def kill(self, directory: int, number: int) -> list[str]:
+        """How to send a signal to every process inside but the first. Fails when there is none."""
+        return [*self.join(directory, "user", "pid"), self._tools["bash"], "-p", "-c", f"kill -{number} -1"]
+
+    def launch(
+        self,
+        command: Command,
+        layout: Layout,
+        sandbox_id: str,
+        *,
+        namespace: Namespace | None = None,
+        directory: int = -1,
+        line: int = -1,
+    ) -> Launch:
+        """Say how to start a command.
+
+        Args:
+            namespace: what it joins, with `directory` from its `enter`; None for a plain process.
+            line: a socket on which it says its pid and waits for an answer.
+        """
+        env = {"USER": command.user.name, "LOGNAME": command.user.name, **command.envs, MARK: sandbox_id}
+        hello = "" if line < 0 else f"{{ echo $$; read; }} <&{line} >&{line} || exit; exec {line}>&-; "
+        if namespace is None:
+            return self._plain(command, layout, env, hello)
+        kinds = ["user", "mount", "pid", "ipc", "uts", *([] if namespace.internet else ["net"])]
+        args = [*self.join(directory, *kinds), self._tools["setsid"], *(["--ctty"] if command.terminal else [])]
+        # Up to here it has every capability in the sandbox, and the directory is a way out. Who is inside can see
+        # neither, so it is let go of before the capabilities are.
+        begin = f'{_LIMITED_INSIDE}; exec {directory}<&-; {hello}exec "$@"'
+        args += [self._tools["bash"], "-p", "-c", begin, "bash"]
+        drop = ["--no-new-privs"]
+        if command.user.uid:
+            args += [self._tools["nsenter"], "--preserve-credentials", f"--user={_USERS}", "--"]
+        else:
+            drop += ["--bounding-set=-all", "--inh-caps=-all"]
+        # Nor does a variable of the command's come near a program before that: LD_PRELOAD would be loaded there.
+        args += [self._tools["setpriv"], *drop, "--", self._tools["env"], "-i", "-C", command.cwd, "--"]
+        args += [f"{name}={value}" for name, value in {"PATH": _PATH, "HOME": command.user.home, **env}.items()]
+        if "=" in command.cmd:
+            args += [self._tools["bash"], "-p", "-c", 'exec "$@"', "bash"]  # env would take it for a variable
+        return Launch([*args, command.cmd, *command.args], {}, "/")
+
+    def _plain(self, command: Command, layout: Layout, env: dict[str, str], hello: str) -> Launch:
+        defaults = {
+            "PATH": os.environ.get("PATH", _PATH),
+            "HOME": self.host(layout, command.user.home),
+            "TMPDIR": self.host(layout, "/tmp"),  # noqa: S108 - a path of the sandbox
+        }
+        args = ["/bin/bash", "-p", "-c", f'{_LIMITED}; {hello}exec "$@"', "bash", command.cmd, *command.args]
         if command.terminal:
             # A session of its own as well. It must not lead a group yet, or another process would be the one to run it.
-            limited = ["setsid", "--ctty", *limited]
-        if not self.bwrap:
-            defaults = {
-                "PATH": os.environ.get("PATH", _PATH),
-                "HOME": self.host(layout, command.user.home),
-                "TMPDIR": self.host(layout, "/tmp"),  # noqa: S108 - a path of the sandbox
-            }
-            args = [self._setpriv, *_DIE_WITH_PARENT, *limited] if self._setpriv else limited
-            # By the id, what the command leaves behind is found when the sandbox ends.
-            return Launch(args, {**defaults, **env, _MARK: sandbox_id}, self.host(layout, command.cwd))
-        inside = {"PATH": _PATH, "HOME": command.user.home, **env, _MARK: sandbox_id}
-        args = [self.bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-        if not command.internet:
-            args.append("--unshare-net")
-        uid = str(command.user.uid)
-        args += ["--uid", uid, "--gid", uid, "--hostname", "sandbox", "--cap-drop", "ALL"]
-        args += ["--die-with-parent", "--new-session"]
-        args += ["--bind", str(layout.tree.root), "/", "--ro-bind", str(layout.etc), "/etc", *self._system]
-        args += ["--chdir", command.cwd]
-        # bubblewrap itself starts with no variable at all: LD_PRELOAD would be loaded outside the namespace.
-        for name, value in inside.items():
-            args += ["--setenv", name, value]
-        return Launch([*args, "--", *limited], {}, "/")
+            args = ["setsid", "--ctty", *args]
+        if "setpriv" in self._tools:
+            args = [self._tools["setpriv"], *_DIE_WITH_PARENT, *args]
+        return Launch(args, {**defaults, **env}, self.host(layout, command.cwd))
 
     def host(self, layout: Layout, path: str) -> str:
         """Where an absolute path of the sandbox is for a plain process."""
@@ -220,7 +333,7 @@ _DIE_WITH_PARENT = ["--pdeathsig", "KILL", "--"]
 
 
 def _system_mounts() -> list[str]:
-    libraries = [f"/{name}" for name in _LIBRARIES if Path("/", name).is_dir() and not Path("/", name).is_symlink()]
+    libraries = [f"/{name}" for name in _LIBRARIES if Path("/", name).is_dir()]
     args = ["--proc", "/proc", "--dev", "/dev"]
     for path in ["/usr", *libraries, *(f"/etc/{name}" for name in _shared_etc())]:
         args += ["--ro-bind", path, path]
@@ -231,11 +344,16 @@ def _shared_etc() -> list[str]:
     return [name for name in _SHARED_ETC if Path("/etc", name).exists()]
 
 
-def _failure(args: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+def _failure(args: Sequence[str], descriptors: Sequence[int] = ()) -> str:
     """Run a program that should succeed; return what went wrong, or ""."""
     try:
         done = subprocess.run(
-            args, env=env or {}, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_SECONDS
+            args,
+            env={},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            pass_fds=descriptors,
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)

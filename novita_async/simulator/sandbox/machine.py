@@ -6,19 +6,26 @@ import asyncio
 import os
 import secrets
 import signal
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ...runtime.clock import uninterrupted
-from .isolation import Isolation, Layout
-from .paths import remove
+from .copying import copy_tree
+from .isolation import MARK, Layout
+from .namespace import Namespace
+from .paths import remove_directory
+from .resources import Meter, end_all, marked, sweep
 
 if TYPE_CHECKING:
-    from ...runtime.clock import Clock, TimerHandle
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from ...runtime.clock import Clock
+    from .isolation import Isolation
     from .process import Process
+    from .resources import Used
 
 __all__ = ["Machine", "NewSandbox", "held"]
 
@@ -49,16 +56,30 @@ class NewSandbox(msgspec.Struct, kw_only=True):
 
 
 class Machine:
-    """A running sandbox.
+    """The computer of a sandbox: a tree of files, and processes in namespaces of their own or, without them, plain.
+
+    Args:
+        tree: a directory whose copy becomes its tree; None for an empty one.
 
     Attributes:
-        started_at, ends_at: Unix seconds; `deadline` is the end on the monotonic clock.
+        isolation: what keeps its processes away from this machine, or why nothing does.
         serial: grows with each sandbox; the order of lists.
         workdir, user: where and as whom commands run that say nothing of it; "" for the user's home.
+        on_start: called with every process that has started, before it can have told anything.
+        paused: its processes are stopped, and none is started.
         ended: it is gone, or going.
     """
 
-    def __init__(self, wanted: NewSandbox, *, clock: Clock, base: Path, isolation: Isolation, serial: int) -> None:
+    def __init__(
+        self,
+        wanted: NewSandbox,
+        *,
+        clock: Clock,
+        base: Path,
+        isolation: Isolation,
+        serial: int,
+        tree: Path | None = None,
+    ) -> None:
         self.id = "i" + secrets.token_hex(10)[1:]
         self.client_id = secrets.token_hex(4)
         self.token = secrets.token_hex(32)
@@ -67,45 +88,74 @@ class Machine:
         self.workdir, self.user = "", "user"
         self.serial = serial
         self.clock = clock
+        self.isolation = isolation
+        self.interpreter = isolation.interpreter
         self.layout = Layout(base / self.id)
         self.tree = self.layout.tree
-        self.started_at = clock.time()
-        self.ends_at = self.started_at
-        self.deadline = clock.monotonic()
-        self.timer: TimerHandle | None = None
+        self.on_start: Callable[[Process], object] | None = None
+        self.paused = False
         self.ended = False
-        self.interpreter = isolation.interpreter
-        self._isolation = isolation
+        self._source = tree
+        self._namespace: Namespace | None = None
+        self._meter = Meter(self.tree.root)
+        self._marker = f"{MARK}={self.id}"
         self._processes: dict[int, Process] = {}
-        self._starting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else f"{len(self.processes())} processes"
         return f"<Machine {self.id} {state}>"
 
     async def build(self) -> None:
-        """Make its directories; an end that comes meanwhile waits."""
-        async with self._starting:
-            await self.clock.to_thread(self.layout.build)
+        """Make its directories and namespaces; an end that comes meanwhile waits.
+
+        Raises:
+            OSError: the system refused.
+        """
+        await self._do(self._build())
+
+    async def _build(self) -> None:
+        with held(self.clock):
+            await self.clock.to_thread(lambda: self.layout.build(self._source))
+            await self._open()
+
+    async def _open(self) -> None:
+        if self.isolation.bwrap and not self.ended:
+            self._namespace = Namespace(self.isolation, self.layout, internet=self.wanted.allow_internet_access)
+            await self._namespace.open()
+
+    async def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Carry something through, also when the caller is cancelled; an end waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await uninterrupted(_result(task))
+
+    async def _others(self) -> None:
+        while others := self._tasks - {asyncio.current_task()}:
+            await asyncio.wait(others)
+
+    # Its processes.
 
     async def start(self, process: Process, *, seconds: float | None) -> None:
         """Start a process; it is killed after so many seconds. A caller that is cancelled leaves it running.
 
         Raises:
-            OSError: the system refused, or the sandbox has ended.
+            OSError: the system refused; ProcessLookupError when the sandbox has ended or is paused.
             ValueError: an argument or a variable holds a NUL byte.
         """
         # asyncio cannot be relied on to clear up after a start that is cancelled in the middle.
-        await uninterrupted(self._start(process, seconds))
+        await self._do(self._start(process, seconds))
 
     async def _start(self, process: Process, seconds: float | None) -> None:
-        # One at a time, and none while the sandbox ends: a process is never started behind the end's back.
-        async with self._starting:
-            if self.ended:
-                raise ProcessLookupError("the sandbox has ended")
-            self._forget()
-            await process.start(self._isolation, self.layout, self.id, seconds=seconds)
-            self._processes[process.pid] = process
+        # None while the sandbox ends or stops: a process is never started behind the end's back.
+        if self.ended or self.paused:
+            raise ProcessLookupError("the sandbox has ended" if self.ended else "the sandbox is paused")
+        self._forget()
+        await process.start(self.isolation, self.layout, self.id, self._namespace, seconds=seconds)
+        self._processes[process.pid] = process
+        if self.on_start is not None:
+            self.on_start(process)
 
     def processes(self) -> list[Process]:
         """Those that run."""
@@ -122,59 +172,143 @@ class Machine:
     def _forget(self) -> None:
         long_ago = self.clock.monotonic() - REMEMBERED
         for pid, process in list(self._processes.items()):
-            if process.finished.is_set() and process.ended_at < long_ago:
+            if process.finished.is_set() and not process.lingers and process.ended_at < long_ago:
                 del self._processes[pid]
+
+    def drop_streams(self) -> None:
+        """Break off every stream; the processes live on."""
+        for process in self.processes():
+            process.drop_streams()
+
+    # Still, copied, measured.
+
+    async def pause(self) -> None:
+        """Stop every process that it has, those too that no command knows of any more. Safe to call twice.
+
+        Raises:
+            OSError: it has ended.
+        """
+        self.paused = True
+        await self._do(self._pause())
+
+    async def _pause(self) -> None:
+        with held(self.clock):
+            await self._others()
+            if self.ended:
+                raise ProcessLookupError("the sandbox has ended")
+            if self._namespace is not None:
+                await self._namespace.signal(signal.SIGSTOP)
+            processes = self.processes()
+            await self.clock.to_thread(lambda: self._stopped(processes))
+
+    def _stopped(self, processes: list[Process]) -> None:
+        if self._namespace is None:
+            while sweep(self._marker, signal.SIGSTOP, unless="T"):  # one that is found may have started another
+                pass
+        for process in processes:
+            # What waits for a process stops after it, and must have before it can be told to go on.
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, process.outer, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    async def resume(self) -> None:
+        """Let them go on.
+
+        Raises:
+            OSError: it has ended.
+        """
+        await self._do(self._resume())
+
+    async def _resume(self) -> None:
+        with held(self.clock):
+            await self._others()
+            if self.ended:
+                raise ProcessLookupError("the sandbox has ended")
+            if self._namespace is not None:
+                await self._namespace.signal(signal.SIGCONT)
+            else:
+                await self.clock.to_thread(lambda: sweep(self._marker, signal.SIGCONT))
+            for process in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(process.outer, signal.SIGCONT)
+            self.paused = False
+
+    async def reset(self) -> None:
+        """End every process and start anew with the same files.
+
+        Raises:
+            OSError: the system refused.
+        """
+        await self._do(self._reset())
+
+    async def _reset(self) -> None:
+        with held(self.clock):
+            await self._others()
+            if self.ended:
+                raise ProcessLookupError("the sandbox has ended")
+            await self._silence()
+            self._processes.clear()
+            self.paused = False
+            await self._open()
+
+    async def copy(self) -> Path:
+        """Copy its files to a new directory beside its own, of which other machines can be made.
+
+        Memory is not copied: what is made of it starts without processes. Who calls this pauses it for so long, and
+        removes the directory in the end.
+
+        Raises:
+            OSError: the file system refused.
+        """
+        target = self.layout.base.parent / f"copy-{secrets.token_hex(8)}"
+        try:
+            await self.clock.to_thread(lambda: copy_tree(self.tree.root, target))
+        except BaseException:
+            await self.clock.to_thread(lambda: remove_directory(target))
+            raise
+        return target
+
+    async def metrics(self) -> Used:
+        """Measure what its processes and its files use."""
+        return await self.clock.to_thread(lambda: self._meter.measure(self._pids()))
+
+    def _pids(self) -> list[int]:
+        return marked(self._marker) if self._namespace is None else self._namespace.pids()
+
+    # Its end.
 
     def kill(self) -> None:
         """End it: no process lives on, every stream breaks off. `aclose` then clears up."""
         self.ended = True
-        if self.timer is not None:
-            self.timer.cancel()
         for process in self.processes():
             process.abandon()
+        if self._namespace is not None:
+            self._namespace.kill()
 
     async def aclose(self) -> None:
         """End it and remove its directories. Safe to call twice."""
         with held(self.clock):
-            async with self._starting:
-                self.kill()
-            try:
-                async with self.clock.timeout(_CLOSE_SECONDS):
-                    for process in self.processes():
-                        await process.finished.wait()
-            except TimeoutError:
-                pass  # stuck in the kernel: SIGKILL has been sent and that is all there is to do
-            await self.clock.to_thread(self._clear)
+            self.kill()
+            await self._others()
+            await self._silence()
+            await self.clock.to_thread(lambda: remove_directory(self.layout.base))
 
-    def _clear(self) -> None:
-        if not self._isolation.bwrap:
-            _sweep(self.id)
-        parent = os.open(self.layout.base.parent, os.O_RDONLY | os.O_DIRECTORY)
+    async def _silence(self) -> None:
+        """End every process."""
+        for process in self.processes():
+            process.abandon()
+        if self._namespace is not None:
+            await self._namespace.aclose()
+        else:
+            await self.clock.to_thread(lambda: end_all(self._marker))
         try:
-            remove(self.layout.base.name, parent, force=True)
-        except FileNotFoundError:
-            pass
-        finally:
-            os.close(parent)
+            async with self.clock.timeout(_CLOSE_SECONDS):
+                for process in self.processes():
+                    await process.finished.wait()
+        except TimeoutError:
+            pass  # stuck in the kernel: SIGKILL has been sent and that is all there is to do
+        for process in self._processes.values():
+            process.close()
 
 
-def _sweep(sandbox_id: str) -> None:
-    """Kill what left its command's process group and lives on: known by the variable every command starts with."""
-    marker = b"NOVITA_SANDBOX_ID=" + sandbox_id.encode()
-    again = hasattr(os, "pidfd_open") and Path("/proc/self/environ").exists()
-    while again:  # one that is found may have started another meanwhile
-        again = False
-        for name in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                pidfd = os.pidfd_open(int(name))
-            except OSError:
-                continue
-            try:
-                # The descriptor was taken first, so this cannot hit another process that got the same number.
-                if marker in Path("/proc", name, "environ").read_bytes().split(b"\0"):
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    again = True
-            except OSError:
-                continue
-            finally:
-                os.close(pidfd)
+async def _result(task: asyncio.Task[None]) -> None:
+    await task

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
-import socket
 import struct
+import termios
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import msgspec
 
+from .line import Line
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from ...runtime.clock import Clock, TimerHandle
     from .isolation import Command, Isolation, Layout
+    from .namespace import Namespace
 
 __all__ = ["Config", "End", "Item", "Output", "Process", "Watch"]
 
 CHUNK = 32 * 1024
 #: Chunks that a stream may be behind before the process has to wait for it.
 BACKLOG = 16
-
-
-_UCRED = struct.Struct("iII")  # pid, uid, gid
+#: No pipe holds more: what comes after so much is of others that have it open too.
+_PIPE_BYTES = 1024 * 1024
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,23 +80,42 @@ class Watch:
         return item
 
 
+class _Listener(Watch):
+    """Told of everything, at once, and never waited for."""
+
+    def __init__(self, process: Process, listener: Callable[[Item], None]) -> None:
+        super().__init__(process)
+        self._listener = listener
+
+    @property
+    def full(self) -> bool:
+        return False
+
+    def put(self, item: Item) -> None:
+        self._listener(item)
+
+
 class Process(asyncio.SubprocessProtocol):
     """A process of a sandbox.
 
     Output goes to every open `Watch`. The slowest one sets the pace: the pipes are not read while it is behind. With no
     watch open, output is read and dropped.
 
+    It ends when its first process does. What that one has left running goes on, and its output is dropped.
+
     Attributes:
-        pid: of this machine.
+        pid: as the sandbox sees it.
+        outer: on this machine, of what waits for it. In a namespace that stops and ends as the process does.
         end: how it ended, at `ended_at` (the clock's monotonic seconds); None while it runs.
         overdue: it was killed because its time was over.
-        finished: set when it has ended and everything of it is closed.
+        finished: set when it has ended and all that it wrote has been told.
     """
 
     def __init__(self, config: Config, command: Command, *, clock: Clock, stdin: bool, tag: str | None) -> None:
         self.config = config
         self.tag = tag
         self.pid = 0
+        self.outer = 0
         self.end: End | None = None
         self.ended_at = 0.0
         self.overdue = False
@@ -109,14 +131,22 @@ class Process(asyncio.SubprocessProtocol):
         self._exited = False
         self._paused = False
         self._gone = False
-        self._signalled = 0
-        self._namespaced = False
-        self._line: socket.socket | None = None
+        self._killed = False
+        self._late = 0
+        self._drained = False
+        self._line: Line | None = None
         self._group = 0
-        self._running = asyncio.Event()
         self._transport: asyncio.SubprocessTransport | None = None
 
-    async def start(self, isolation: Isolation, layout: Layout, sandbox_id: str, *, seconds: float | None) -> None:
+    async def start(
+        self,
+        isolation: Isolation,
+        layout: Layout,
+        sandbox_id: str,
+        namespace: Namespace | None,
+        *,
+        seconds: float | None,
+    ) -> None:
         """Start it; after so many seconds it is killed.
 
         Raises:
@@ -124,17 +154,16 @@ class Process(asyncio.SubprocessProtocol):
             ValueError: an argument or a variable holds a NUL byte.
         """
         loop = asyncio.get_running_loop()
-        self._namespaced = bool(isolation.bwrap)
-        # The command begins only when it has been answered. If this Python process dies before that, there is nobody to
-        # answer; afterwards the system ends the command with it.
-        self._line, theirs = socket.socketpair()
-        self._line.setblocking(False)
-        if self._namespaced:
-            # Inside, the command has another pid. With what it says the kernel tells the one out here.
-            self._line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        loop.add_reader(self._line, self._hear)
-        launch = isolation.launch(self._command, layout, sandbox_id, line=theirs.fileno())
+        line = self._line = Line()
+        directory = -1
+        kept = [line.theirs]
         try:
+            if namespace is not None:
+                directory = namespace.enter()
+                kept.append(directory)
+            launch = isolation.launch(
+                self._command, layout, sandbox_id, namespace=namespace, directory=directory, line=line.theirs
+            )
             stdin, stdout = self._streams()
             await loop.subprocess_exec(
                 lambda: self,
@@ -144,15 +173,29 @@ class Process(asyncio.SubprocessProtocol):
                 stderr=stdout,
                 env=launch.env,
                 cwd=launch.cwd,
-                pass_fds=[theirs.fileno()],
+                pass_fds=kept,
                 # A plain terminal begins its session itself.
-                start_new_session=self._namespaced or not self._command.terminal,
+                start_new_session=namespace is not None or not self._command.terminal,
             )
         except BaseException:
             self._release()
             raise
         finally:
-            theirs.close()
+            line.handed_over()
+            if directory >= 0:
+                os.close(directory)
+        # The command begins only when it has been answered. If this Python process dies before that, there is nobody to
+        # answer; afterwards the system ends the command with it.
+        said, outer = await line.hear()
+        if not said:
+            self.kill()
+            await self.finished.wait()
+            raise ProcessLookupError("the sandbox has no room for it any more")
+        self.pid = int(said)
+        with suppress(ProcessLookupError):  # it has been killed meanwhile
+            self._group = os.getpgid(outer or self.pid)
+        line.answer()
+        self._hang_up()
         if seconds is not None and not self.finished.is_set():
             self._deadline = self._clock.call_later(seconds, self._expire)
 
@@ -172,6 +215,10 @@ class Process(asyncio.SubprocessProtocol):
         finally:
             self._watches.discard(watch)
             self.regulate()
+
+    def listen(self, listener: Callable[[Item], None]) -> None:
+        """Tell a function of its output and its end as long as it lives; the process never waits for it."""
+        self._watches.add(_Listener(self, listener))
 
     async def write(self, data: bytes) -> None:
         """Write to its standard input, and wait while the pipe is full.
@@ -200,15 +247,30 @@ class Process(asyncio.SubprocessProtocol):
         return pipe
 
     def kill(self) -> None:
-        """Kill it and every process it started. Output that is still in the pipes is lost."""
-        self._signalled = signal.SIGKILL
+        """Kill it and every process of its group. Output that is still in the pipes is lost."""
+        self._killed = True
         if self._exited and self._transport is not None:
-            self._transport.close()  # what still holds the pipes has left the group
-        else:
-            _signal(self.pid, signal.SIGKILL)
+            self._transport.close()  # others have the pipes
+        elif self.outer:
+            _signal(self.outer, signal.SIGKILL)
             self._kill_group()
         # If it has not begun yet, it never will. Not before the signal, or it might end by itself.
         self._hang_up()
+
+    @property
+    def lingers(self) -> bool:
+        """It has ended, and something that it left running still has its pipes."""
+        return self.finished.is_set() and bool(self._open_pipes)
+
+    def close(self) -> None:
+        """Let go of its pipes."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def drop_streams(self) -> None:
+        """Break off every stream that watches it. It lives on, and can be watched again."""
+        for watch in self._watches:
+            watch.put(None)
 
     def abandon(self) -> None:
         """Kill it because its sandbox ends: its streams break off instead of telling an end."""
@@ -221,13 +283,10 @@ class Process(asyncio.SubprocessProtocol):
 
     async def terminate(self) -> None:
         """Send SIGTERM to it and to the processes of its group."""
-        self._signalled = signal.SIGTERM
-        await self._running.wait()
         if self._group and not self._exited:
-            _signal(self._group, signal.SIGTERM)  # the first process of a namespace ignores it, the command does not
+            _signal(self._group, signal.SIGTERM)
 
     def _kill_group(self) -> None:
-        # bubblewrap ends its namespace when it is killed itself, but not in its very first moments.
         if self._group:
             _signal(self._group, signal.SIGKILL)
 
@@ -246,22 +305,27 @@ class Process(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
-        self.pid = self._transport.get_pid() or 0
-        if not self._namespaced:
-            self._group = self.pid
+        self.outer = self._transport.get_pid() or 0
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if self.finished.is_set():
+            return
         name = "stdout" if fd == 1 else "stderr"
         for start in range(0, len(data), CHUNK):
             output = Output(name, data[start : start + CHUNK])
             for watch in self._watches:
                 watch.put(output)
         self.regulate()
+        if self._exited:
+            self._late += len(data)
+            self._drain()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open_pipes.discard(fd)
         if fd == 0:
             self._writable.set()
+        if self.finished.is_set() and not self._open_pipes:
+            self.close()
         self._settle()
 
     def pause_writing(self) -> None:
@@ -272,23 +336,43 @@ class Process(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self._exited = True
-        self._hang_up()  # inside of a namespace it may still be about to ask
-        self._kill_group()  # what is left of it
-        if self._signalled == signal.SIGKILL and self._transport is not None:
-            self._transport.close()
+        self._hang_up()
+        if self._killed:
+            self._kill_group()  # what is left of it
+            self.close()
+        self._drain()
+        self._settle()
+
+    def _drain(self) -> None:
+        """Find out whether all that it wrote has been read. Others may have its pipes and go on writing."""
+        if self._late < _PIPE_BYTES and any(self._unread(fd) for fd in self._open_pipes):
+            return
+        asyncio.get_running_loop().call_soon(self._all_told)  # after what has been read and is on its way here
+
+    def _unread(self, fd: int) -> int:
+        pipe = self._transport and self._transport.get_pipe_transport(fd)
+        if pipe is None or pipe.is_closing():
+            return 0
+        return struct.unpack("i", fcntl.ioctl(pipe.get_extra_info("pipe"), termios.FIONREAD, b"\0" * 4))[0]
+
+    def _all_told(self) -> None:
+        self._drained = True
         self._settle()
 
     def _settle(self) -> None:
-        if self.finished.is_set() or not self._exited or self._open_pipes:
+        if self.finished.is_set() or not self._exited or (self._open_pipes and not self._drained):
             return
         assert self._transport is not None
-        self.end = self._ending(self._transport.get_returncode() or 0)
+        self.end = _ending(self._transport.get_returncode() or 0)
         self.ended_at = self._clock.monotonic()
         item = None if self._gone else self.end
         for watch in self._watches:
             watch.put(item)
-        self._transport.close()
         self._release()
+        if not self._open_pipes:
+            self.close()
+        elif pipe := self._transport.get_pipe_transport(0):
+            pipe.close()
 
     def _release(self) -> None:
         if self._deadline is not None:
@@ -297,33 +381,17 @@ class Process(asyncio.SubprocessProtocol):
         self._writable.set()
         self.finished.set()
 
-    def _hear(self) -> None:
-        assert self._line is not None
-        with suppress(OSError):  # it has been killed meanwhile
-            said, credentials, *_ = self._line.recvmsg(1, socket.CMSG_SPACE(_UCRED.size))
-            if said:
-                if self._namespaced:
-                    # Led by the first process of the namespace, with which all others end.
-                    self._group = os.getpgid(_UCRED.unpack(credentials[0][2])[0])
-                self._line.send(b"\n")
-        self._hang_up()
-
     def _hang_up(self) -> None:
         if self._line is not None:
-            asyncio.get_running_loop().remove_reader(self._line)
-            self._line.close()
+            self._line.hang_up()
             self._line = None
-        self._running.set()
 
-    def _ending(self, code: int) -> End:
-        number = -code
-        # bubblewrap reports a signal as a shell does: only one that was sent from here can be told from an exit code.
-        if self._namespaced and code == 128 + self._signalled:
-            number = self._signalled
-        if number > 0:
-            name = signal.strsignal(number) or f"signal {number}"
-            return End(-1, exited=False, status=f"signal: {name.lower()}")
-        return End(code, exited=True, status=f"exit status {code}")
+
+def _ending(code: int) -> End:
+    if code < 0:
+        name = signal.strsignal(-code) or f"signal {-code}"
+        return End(-1, exited=False, status=f"signal: {name.lower()}")
+    return End(code, exited=True, status=f"exit status {code}")
 
 
 def _signal(group: int, number: int) -> None:
