@@ -7,9 +7,11 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from fake_platform import ENVD, TOKEN, Platform, error, json
 from helpers import without_debug
+from yarl import URL
 
 from novita_async import AsyncNovita
 from novita_async.errors import BadRequest, CommandFailed, NotFound, ProtocolError, ServerError, ValidationError
@@ -338,6 +340,7 @@ async def test_a_hundred_megabytes_go_in_and_out_without_being_in_memory(
             async for chunk in stream:
                 digest.update(chunk)
                 highest = max(highest, resident())
+        assert await sandbox.files.read("warm", format="bytes", gzip=True) == block
     assert digest.hexdigest() == hashlib.sha256(block * 100).hexdigest()
     assert highest - before < 32 * MIB
 
@@ -377,3 +380,29 @@ async def test_a_signed_url_says_who_what_and_until_when_and_not_the_token(
     platform.created = {"envdAccessToken": None}
     bare = await client.sandboxes.create()
     assert bare.files.download_url("x") == f"{ENVD}/files?path=x"
+
+
+async def test_a_signed_url_is_taken_by_any_http_client(novita_simulator: Simulator) -> None:
+    """Where all sandboxes share one address, headers tell which one is meant."""
+    async with (
+        novita_simulator.serve() as served,
+        AsyncNovita(
+            api_key=novita_simulator.api_key, api_url=served.url, sandbox_url=served.url, clock=novita_simulator.clock
+        ) as novita,
+        novita.sandboxes.create() as sandbox,
+        aiohttp.ClientSession() as http,
+    ):
+        await sandbox.files.write("a b+ä", "hello")
+        headers = {"novita-sandbox-id": sandbox.id, "novita-sandbox-port": "49983"}
+        for url in (sandbox.files.download_url("a b+ä", expires=60), sandbox.files.download_url("a b+ä", user="user")):
+            async with http.get(URL(url, encoded=True), headers=headers) as answer:
+                assert (answer.status, await answer.text()) == (200, "hello")
+        upload = URL(sandbox.files.upload_url("up"), encoded=True)
+        async with http.post(
+            upload, headers={**headers, "content-type": "application/octet-stream"}, data=b"x"
+        ) as answer:
+            assert answer.status == 200
+        assert await sandbox.files.read("up") == "x"
+        wrong = URL(sandbox.files.download_url("up").replace("path=up", "path=a"), encoded=True)
+        async with http.get(wrong, headers=headers) as answer:
+            assert answer.status == 401
