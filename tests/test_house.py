@@ -46,6 +46,7 @@ ONLY_IN = {
     "websockets": {"transport/websocket"},
     "sqlite3": {"runtime/journal"},
     "PIL": {"simulator/encode", "simulator/clip", "simulator/works"},
+    "google": {"simulator/sandbox/protobuf"},
     "rich": {"cli/"},
     "cyclopts": {"cli/"},
     "pytest": {"testing/"},

@@ -9,10 +9,12 @@ import re
 import secrets
 import stat
 import zlib
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import FileIO
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
+
+import msgspec
 
 from ...transport.protocol import Reply
 from ..router import Refusal, json_reply
@@ -35,8 +37,16 @@ _CHUNK = 256 * 1024
 _RANGE = re.compile(r"bytes=(?=.*\d)(\d*)-(\d*)")
 
 
+class Composition(msgspec.Struct, frozen=True):
+    """Body of POST /files/compose."""
+
+    source_paths: list[str]
+    destination: str
+    username: str = ""
+
+
 def add_routes(router: Router, door: Door) -> None:
-    """Serve GET and POST /files."""
+    """Serve GET and POST /files, and POST /files/compose."""
 
     async def download(call: Call) -> Reply:
         return await _download(call, door.enter_signed(call, "read"))
@@ -44,8 +54,12 @@ def add_routes(router: Router, door: Door) -> None:
     async def upload(call: Call) -> Reply:
         return await _upload(call, door.enter_signed(call, "write"))
 
+    async def compose(call: Call) -> Reply:
+        return await _compose(call, door.enter(call))
+
     router.add("GET", "/files", download)
     router.add("POST", "/files", upload)
+    router.add("POST", "/files/compose", compose)
 
 
 def _refusal(status: int, message: str) -> Refusal:
@@ -53,7 +67,10 @@ def _refusal(status: int, message: str) -> Refusal:
 
 
 def _user(call: Call) -> User:
-    name = call.query.get("username") or "user"
+    return _known(call.query.get("username") or "user")
+
+
+def _known(name: str) -> User:
     if name not in USERS:
         raise _refusal(401, f"error looking up user {name!r}: no such user")
     return USERS[name]
@@ -190,6 +207,7 @@ class _Upload:
         self._staged = machine.layout.staging / secrets.token_hex(8)
         self._place = machine.tree.locate(path, make=True, write=True)
         self._mode: int | None = None
+        self.real_path = self._place.path
         try:
             with suppress(FileNotFoundError):
                 kind = self._place.stat().st_mode
@@ -285,9 +303,11 @@ async def _upload(call: Call, machine: Machine) -> Reply:
             raise _refusal(400, f"unsupported content type {content_type!r}")
     finally:
         await uploads.aclose()
-    return json_reply(
-        [{"name": written.rpartition("/")[2], "type": "file", "path": written} for written in uploads.written]
-    )
+    return json_reply([_told(written) for written in uploads.written])
+
+
+def _told(path: str) -> dict[str, str]:
+    return {"name": path.rpartition("/")[2], "type": "file", "path": path}
 
 
 async def _receive_parts(call: Call, uploads: _Uploads, content_type: str, path: str, user: User) -> None:
@@ -337,3 +357,44 @@ async def _unpacked(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]
         raise _refusal(400, f"error decompressing the body: {error}") from error
     if not stream.eof:
         raise _refusal(400, "error decompressing the body: it is cut short")
+
+
+async def _compose(call: Call, machine: Machine) -> Reply:
+    """Put files together into one, and remove them."""
+    try:
+        asked = await call.json(Composition)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _refusal(400, f"invalid request body: {error}") from error
+    if not asked.source_paths or not asked.destination:
+        raise _refusal(400, "source_paths and destination are required")
+    user = _known(asked.username or "user")
+    sources = [_absolute(path, user) for path in asked.source_paths]
+    destination = _absolute(asked.destination, user)
+    at = destination  # where something goes wrong
+
+    def put_together() -> None:
+        nonlocal at
+        with ExitStack() as stack:
+            files: list[FileIO] = []
+            for at in sources:
+                files.append(_open(machine, at)[0])
+                stack.callback(files[-1].close)
+            at = destination
+            upload = _Upload(machine, destination)
+            stack.callback(upload.close)
+            for file in files:
+                while chunk := file.read(_CHUNK):
+                    upload.write(chunk)
+            upload.finish()
+        for at in sources:
+            with suppress(FileNotFoundError), machine.tree.locate(at) as target:
+                if target.path == upload.real_path:
+                    continue  # it is the one that was made
+                with machine.tree.locate(at, follow=False, write=True) as place:
+                    os.unlink(place.name, dir_fd=place.fd)
+
+    try:
+        await machine.clock.to_thread(put_together)
+    except OSError as error:
+        _refuse(error, machine, at)
+    return json_reply(_told(destination))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
     from google.protobuf.message import Message
 
-__all__ = ["Messages", "is_available"]
+__all__ = ["Messages", "is_available", "table"]
 
 #: One message a line: `Name: type field=number`. `*` repeats a field, `?` makes it optional, `|name` puts it into a
 #: oneof, `{}` is a map from text to text. A type in capitals is a message or an enum of the same file.
@@ -102,7 +102,7 @@ _ENUMS = {
         },
     },
 }
-_FIELD = re.compile(r"([\w.]+)(\*|\?|\{\}|\|\w+)? (\w+)=(\d+)")
+_FIELD = re.compile(r"([\w.]+)((?:\*|\?|\{\}|\|\w+)?) (\w+)=(\d+)")
 
 
 def is_available() -> bool:
@@ -111,6 +111,15 @@ def is_available() -> bool:
         return importlib.util.find_spec("google.protobuf") is not None
     except ModuleNotFoundError:  # nothing of google's is
         return False
+
+
+def table(package: str) -> dict[str, list[tuple[str, str, str, str]]]:
+    """The messages of a package, each with its fields: type, modifier, name, number."""
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    for line in _PACKAGES[package].strip().splitlines():
+        name, _, fields = line.partition(":")
+        found[name.strip()] = _FIELD.findall(fields)
+    return found
 
 
 class Messages:
@@ -161,15 +170,14 @@ def _file(package: str) -> FileDescriptorProto:
         for value, number in values.items():
             enum.value.add(name=value, number=number)
     made: dict[str, DescriptorProto] = {}
-    for line in _lines(package):
-        name, _, fields = line.partition(":")
+    for name, fields in table(package).items():
         outer, _, inner = name.rpartition(".")
         if outer and outer not in made:
             made[outer] = file.message_type.add(name=outer)
         if name not in made:
             made[name] = made[outer].nested_type.add(name=inner) if outer else file.message_type.add(name=name)
-        for found in _FIELD.finditer(fields):
-            _add(made[name], package, *found.groups())
+        for field in fields:
+            _add(made[name], package, *field)
     for message in made.values():
         # Protobuf wants the oneofs that stand for optional fields behind the real ones.
         for field in message.field:
@@ -179,19 +187,15 @@ def _file(package: str) -> FileDescriptorProto:
     return file
 
 
-def _lines(package: str) -> list[str]:
-    return [line.strip() for line in _PACKAGES[package].strip().splitlines()]
-
-
-def _add(message: DescriptorProto, package: str, kind: str, modifier: str | None, name: str, number: str) -> None:
+def _add(message: DescriptorProto, package: str, kind: str, modifier: str, name: str, number: str) -> None:
     from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 
     field = message.field.add(name=name, number=int(number), label=Field.LABEL_OPTIONAL)
     if modifier == "{}":
         entry = message.nested_type.add(name=f"{name.capitalize()}Entry")
         entry.options.map_entry = True
-        _add(entry, package, kind, None, "key", "1")
-        _add(entry, package, kind, None, "value", "2")
+        _add(entry, package, kind, "", "key", "1")
+        _add(entry, package, kind, "", "value", "2")
         field.type = Field.TYPE_MESSAGE
         field.type_name = f".{package}.{message.name}.{entry.name}"
     elif kind.islower() or kind[-1].isdigit():
