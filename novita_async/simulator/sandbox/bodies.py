@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clone", "Connect", "Lifetime", "Memory", "Mount", "Network", "Order", "Refresh", "Reset", "Resume", "Rules",
-    "guarded", "number", "page_of", "read", "refusal", "stamp", "unauthorized",
+    "guarded", "not_found", "number", "page_of", "read", "refusal", "stamp", "unauthorized",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -137,6 +137,11 @@ async def read(call: Call, type_: type[T]) -> T:
 def refusal(status: int, message: str) -> Refusal:
     """An error as the control plane tells it."""
     return Refusal(status, {"code": status, "message": message})
+
+
+def not_found(sandbox_id: str) -> Refusal:
+    """What a sandbox that is not there, or no more, is answered."""
+    return refusal(404, f"Sandbox {sandbox_id} not found")
 
 
 def unauthorized() -> Refusal:

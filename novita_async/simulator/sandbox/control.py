@@ -6,19 +6,20 @@ import asyncio
 import tempfile
 import warnings
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.clock import uninterrupted
 from . import endpoints, envd
-from .bodies import guarded, refusal
+from .bodies import guarded, not_found, refusal
 from .building import start
 from .copies import Snapshots
 from .events import Timeline
 from .hosting import Hosting
 from .images import BASES, Image
 from .isolation import Isolation, IsolationWarning
-from .life import Life
+from .life import Life, check_alive, ending_as_gone
 from .machine import Machine, NewSandbox, held
 from .paths import remove_directory
 from .secrets import Secrets
@@ -144,7 +145,7 @@ class Sandboxes:
         """The sandbox that the path of a call names, running or paused."""
         life = self.life(call.params["id"])
         if life is None:
-            raise refusal(404, f"Sandbox {call.params['id']} not found")
+            raise not_found(call.params["id"])
         return life
 
     def id_of(self, token: str) -> str:
@@ -213,9 +214,7 @@ class Sandboxes:
             isolation = await self._isolate()
             base = await self._make_base()
         self._serial += 1
-        return Machine(
-            wanted, clock=self.clock, base=base, isolation=isolation, serial=self._serial, tree=image.tree
-        )
+        return Machine(wanted, clock=self.clock, base=base, isolation=isolation, serial=self._serial, tree=image.tree)
 
     def check_room(self, wanted: int = 1) -> None:
         """Refuse when more sandboxes would run at once than may."""
@@ -294,21 +293,21 @@ class Sandboxes:
     async def _freeze(self, life: Life) -> None:
         async with life.turn:
             if life.state == "paused" and not life.frozen and not life.machine.ended:
-                for process in life.machine.processes():
-                    process.drop_streams()
-                await life.machine.pause()
+                life.machine.drop_streams()
+                with suppress(ProcessLookupError):  # it ends meanwhile
+                    await life.machine.pause()
                 life.frozen = True
 
     async def wake(self, life: Life, seconds: float) -> bool:
         """Resume a sandbox for so many seconds; one that runs lives at least so long. Return whether it was paused."""
         async with life.turn:
-            if life.machine.ended:
-                raise refusal(404, f"Sandbox {life.id} not found")
+            check_alive(life)
             slept = life.state == "paused"
             if slept:
                 self.check_room()
                 if life.frozen:
-                    await life.machine.resume()
+                    with ending_as_gone(life):
+                        await life.machine.resume()
                     life.frozen = False
                 life.state = "running"
                 self.usage.began(life.id)
@@ -319,11 +318,11 @@ class Sandboxes:
     async def reset(self, life: Life, *, seconds: float | None, resume: bool) -> None:
         """End every process of a sandbox and keep its files; then it runs, or sleeps."""
         async with life.turn:
-            if life.machine.ended:
-                raise refusal(404, f"Sandbox {life.id} not found")
+            check_alive(life)
             if resume and life.state == "paused":
                 self.check_room()
-            await life.machine.reset()
+            with ending_as_gone(life):
+                await life.machine.reset()
             life.frozen = False
             if resume and life.state == "paused":
                 life.state = "running"

@@ -13,9 +13,9 @@ import msgspec
 from ...runtime.clock import uninterrupted
 from ..router import json_reply
 from . import bodies
-from .bodies import Order, page_of, read, refusal
+from .bodies import Order, page_of, read
 from .images import Image
-from .life import ENVD_VERSION
+from .life import ENVD_VERSION, check_alive, ending_as_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,10 +149,10 @@ async def _clones(sandboxes: Sandboxes, life: Life, count: int, wanted: bodies.C
 async def _copied(sandboxes: Sandboxes, life: Life) -> Path:
     """Copy the files of a sandbox, which stands still meanwhile."""
     async with life.turn:
-        if life.machine.ended:
-            raise refusal(404, f"Sandbox {life.id} not found")
+        check_alive(life)
         if not life.frozen:
-            await life.machine.pause()
+            with ending_as_gone(life):
+                await life.machine.pause()
         try:
             await sandboxes.volumes.release(life)
             return await life.machine.copy()
@@ -160,7 +160,8 @@ async def _copied(sandboxes: Sandboxes, life: Life) -> Path:
             if not life.machine.ended:
                 await sandboxes.volumes.mount_all(life)
                 if not life.frozen:
-                    await life.machine.resume()
+                    with ending_as_gone(life):
+                        await life.machine.resume()
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:

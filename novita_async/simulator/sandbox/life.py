@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .bodies import Network, stamp
+from .bodies import Network, not_found, stamp
 from .events import Log
 from .process import End, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from ...runtime.clock import Clock, TimerHandle
     from .bodies import Connect, Mount, Order, Reset, Rules
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .process import Item, Process
 
-__all__ = ["DISK_MB", "ENVD_VERSION", "LONGEST_LONG_RUNNING", "Life"]
+__all__ = ["DISK_MB", "ENVD_VERSION", "LONGEST_LONG_RUNNING", "Life", "check_alive", "ending_as_gone"]
 
 ENVD_VERSION = "0.5.7"
 DISK_MB = 20480
@@ -42,6 +43,7 @@ class Life:
         state: running or paused.
         turn: held while it is being paused, resumed or copied.
         frozen: its processes are stopped.
+        naps: how often it has been paused, which no connection outlasts.
         ends_at: Unix seconds.
         traffic_token: what requests to its ports need; None while everybody may.
         added_mb: memory that was plugged in.
@@ -57,6 +59,7 @@ class Life:
         self.state = "running"
         self.turn = asyncio.Lock()
         self.frozen = False
+        self.naps = 0
         self.started_at = clock.time()
         self.ends_at = self.started_at
         self.added_mb = 0
@@ -168,6 +171,8 @@ class Life:
 
     def follow(self, process: Process) -> None:
         """Write a process into its log: that it began, what it says, how it ends."""
+        if not process.config.cmd:
+            return  # a kernel, whose words are for the code interpreter alone
         about = {"cmd": " ".join([process.config.cmd, *process.config.args])[:_LINE]}
         self.log.add("process start", level="debug", event="process_start", **about)
 
@@ -236,3 +241,18 @@ class Life:
         if self.machine.secure:
             told["envdAccessToken"] = self.machine.token
         return told
+
+
+def check_alive(life: Life) -> None:
+    """Answer 404 when it has ended while its turn was waited for."""
+    if life.machine.ended:
+        raise not_found(life.id)
+
+
+@contextmanager
+def ending_as_gone(life: Life) -> Generator[None]:
+    """Answer 404 when it ends in the middle of something."""
+    try:
+        yield
+    except ProcessLookupError as error:
+        raise not_found(life.id) from error

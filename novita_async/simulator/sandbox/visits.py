@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...errors import ConnectionLost
 from ...runtime.clock import uninterrupted
 from ...transport.protocol import Reply, close_source
 from ..router import Router
@@ -54,9 +55,12 @@ class Visited(Router):
 
 async def _counted(body: AsyncIterable[bytes], life: Life) -> AsyncIterator[bytes]:
     source = aiter(body)
+    naps = life.naps
     life.opened()
     try:
         async for chunk in source:
+            if life.naps != naps:
+                raise ConnectionLost("the sandbox was paused")
             yield chunk
     finally:
         life.closed()

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import pathlib
 import sys
+import tempfile
 
 import novita_sandbox.core as official
 import pytest
+from novita_sandbox import artifact_hosting
 
 
 async def life() -> None:
@@ -96,6 +100,120 @@ async def many_at_once() -> None:
     assert await asyncio.gather(*map(one, range(8))) == [str(number) for number in range(8)]
 
 
+async def sleep() -> None:
+    sandbox = await official.AsyncSandbox.create(timeout=60, lifecycle={"on_timeout": "pause", "auto_resume": False})
+    handle = await sandbox.commands.run("echo up; cat > got", background=True, stdin=True)
+    await sandbox.pause()
+    await sandbox.pause()  # once more is no error
+    assert (await sandbox.get_info()).state.value == "paused"
+    assert await sandbox.is_running() is False
+    again = await official.AsyncSandbox.connect(sandbox.sandbox_id, timeout=60)
+    assert [process.pid for process in await again.commands.list()] == [handle.pid]
+    await again.commands.send_stdin(handle.pid, "hi\n")
+    assert (await again.get_info()).state.value == "running"
+    assert await official.AsyncSandbox.kill(sandbox.sandbox_id) is True
+    with pytest.raises(official.NotFoundException):
+        await official.AsyncSandbox.connect(sandbox.sandbox_id)
+
+
+async def lists() -> None:
+    labels = {"a b": "c&d"}
+    made = [await official.AsyncSandbox.create(metadata=labels if number % 2 else {}) for number in range(5)]
+    await made[1].pause()
+    states = [official.SandboxState.RUNNING, official.SandboxState.PAUSED]
+
+    async def ids(query: official.SandboxQuery, limit: int | None = None) -> list[str]:
+        pages = official.AsyncSandbox.list(query=query, limit=limit)
+        found: list[str] = []
+        while pages.has_next:
+            found += [one.sandbox_id for one in await pages.next_items()]
+        return found
+
+    every = [sandbox.sandbox_id for sandbox in reversed(made)]
+    assert await ids(official.SandboxQuery(state=states), 2) == every
+    assert await ids(official.SandboxQuery(metadata=labels)) == [made[3].sandbox_id, made[1].sandbox_id]
+    assert await ids(official.SandboxQuery(metadata=labels, state=states[:1])) == [made[3].sandbox_id]
+    await asyncio.gather(*(sandbox.kill() for sandbox in made))
+    assert await ids(official.SandboxQuery()) == []
+
+
+async def copies() -> None:
+    sandbox = await official.AsyncSandbox.create(metadata={"team": "x"})
+    await sandbox.files.write("a", "one")
+    cloned = await official.AsyncSandbox.clone(sandbox.sandbox_id, count=2, strict=True, timeout=60)
+    for clone in cloned.sandboxes:
+        assert await clone.files.read("a") == "one"
+        assert (await clone.get_info()).metadata == {"team": "x"}
+    snapshot = await sandbox.create_snapshot()
+    await sandbox.files.write("a", "two")
+    pages = sandbox.list_snapshots()
+    assert [one.snapshot_id for one in await pages.next_items()] == [snapshot.snapshot_id]
+    restored = await official.AsyncSandbox.create(snapshot.snapshot_id)
+    assert await restored.files.read("a") == "one"
+    assert await sandbox.reset(timeout=60) is True
+    assert await sandbox.files.read("a") == "two"
+    assert await official.AsyncSandbox.delete_snapshot(snapshot.snapshot_id) is True
+    assert await official.AsyncSandbox.delete_snapshot(snapshot.snapshot_id) is False
+    with pytest.raises(official.SandboxException):
+        await official.AsyncSandbox.create(snapshot.snapshot_id)
+
+
+async def volumes() -> None:
+    volume = await official.AsyncVolume.create("data", quota_size_gib=2)
+    sandbox = await official.AsyncSandbox.create(volume_mounts={"/home/user/data": volume})
+    await sandbox.files.write("data/a", "kept")
+    assert [(one.name, one.volume_id) for one in await official.AsyncVolume.list()] == [("data", volume.volume_id)]
+    await sandbox.kill()
+    sandbox = await official.AsyncSandbox.create()
+    await sandbox.mount_volume("data", "/mnt/data")
+    assert await sandbox.files.read("/mnt/data/a") == "kept"
+    await sandbox.unmount_volume("/mnt/data", force=True)
+    assert await sandbox.files.exists("/mnt/data/a") is False
+    assert (await official.AsyncVolume.update_quota(volume.volume_id, 3)).name == "data"
+    assert (await official.AsyncVolume.connect(volume.volume_id)).token == volume.token
+    assert await official.AsyncVolume.destroy(volume.volume_id) is True
+    assert await official.AsyncVolume.destroy(volume.volume_id) is False
+
+
+async def secrets() -> None:
+    made = await official.AsyncSecret.create(name="token", value="s3cr3t", hosts=["API.example.com"])
+    assert (made.name, made.hosts, made.has_secret) == ("token", ["api.example.com"], True)
+    sandbox = await official.AsyncSandbox.create(secret_envs={"TOKEN": "token"})
+    assert (await sandbox.commands.run("echo $TOKEN")).stdout.strip() == made.placeholder
+    changed = await official.AsyncSecret.update(name="token", value="other", hosts=["b.example.com"])
+    assert (await official.AsyncSecret.get(name="token")).hosts == changed.hosts == ["b.example.com"]
+    assert [one.name for one in await official.AsyncSecret.list()] == ["token"]
+    await official.AsyncSecret.delete(name="token")
+    assert await official.AsyncSecret.list() == []
+
+
+async def told() -> None:
+    sandbox = await official.AsyncSandbox.create(network={"allow_out": ["example.com"], "deny_out": ["10.0.0.0/8"]})
+    await sandbox.commands.run("head -c 100000 /dev/zero > big")
+    (sample,) = await sandbox.get_metrics()
+    assert sample.disk_used >= 100_000
+    assert 0 <= sample.mem_used < sample.mem_total == 2**30
+    await sandbox.set_network(allow_out=["b.example.com"])
+    await sandbox.hotplug_memory(512)
+    assert (await sandbox.get_info()).memory_mb == 1536
+    quota = await official.AsyncSandbox.get_quota()
+    assert quota.usage.concurrent_instances == 1 < quota.limit.concurrent_instances
+    events = await official.AsyncSandbox.get_events(sandbox_id=sandbox.sandbox_id, order_asc=True)
+    assert [event.event_name for event in events.items] == ["create", "network", "hotplug-memory"]
+
+
+def hosting() -> None:
+    """Its address is a constant of that client."""
+    client = artifact_hosting.DeploymentClient()
+    client._http.base_url = f"{os.environ['NOVITA_API_URL']}/v1"
+    with official.Sandbox.create() as sandbox, client:
+        project = client.create_project("my-app", description="d")
+        assert [one.id for one in client.list_projects()] == [project.id]
+        deployment = project.deploy(sandbox_id=sandbox.sandbox_id, arti_dir="/home/user")
+        assert [entry.message for entry in deployment.stream_logs()][-1] == "The deployment is running"
+        client.delete_project(project.id)
+
+
 def at_once() -> None:
     """The client that does not use asyncio."""
     with official.Sandbox.create(envs={"A": "1"}) as sandbox:
@@ -103,6 +221,74 @@ def at_once() -> None:
         sandbox.files.write("a", "text")
         assert sandbox.files.read("a") == "text"
         assert [one.sandbox_id for one in official.Sandbox.list().next_items()] == [sandbox.sandbox_id]
+        sandbox.pause()
+        assert official.Sandbox.connect(sandbox.sandbox_id).files.read("a") == "text"
+        assert len(official.Sandbox.clone(sandbox.sandbox_id, count=2).sandboxes) == 2
+        snapshot = sandbox.create_snapshot()
+        assert official.Sandbox.create(snapshot.snapshot_id).files.read("a") == "text"
+    volume = official.Volume.create("data")
+    assert [one.volume_id for one in official.Volume.list()] == [volume.volume_id]
+    official.Secret.create(name="token", value="s3cr3t", hosts=["example.com"])
+    assert [one.name for one in official.Secret.list()] == ["token"]
+
+
+async def templates() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        context = pathlib.Path(directory)
+        (context / "app/sub").mkdir(parents=True)
+        (context / "app/main.py").write_text("print('hi')\n")
+        (context / "app/sub/link").symlink_to("../main.py")
+        template = (
+            official.AsyncTemplate(file_context_path=context)
+            .from_image("debian:12", inherit_config=False)
+            .copy("app", "/app", mode=0o755)
+            .set_workdir("/app")
+            .set_envs({"A": "1", "PATH": "/app/bin:$PATH"})
+            .run_cmd("cp main.py seen")
+            .set_start_cmd("exec sleep 1000", official.wait_for_file("/app/main.py"))
+        )
+        lines: list[str] = []
+        built = await official.AsyncTemplate.build(
+            template, "web", tags=["v1"], on_build_logs=lambda entry: lines.append(entry.message)
+        )
+        await official.AsyncTemplate.build(template, "web:v2")  # with its files known by now
+    assert "Uploaded 'app'" in lines
+    ran = not any("noted down and not run" in line for line in lines)
+    assert (await official.AsyncTemplate.get_build_status(built)).status.value == "ready"
+    assert await official.AsyncTemplate.exists("web") is True
+    assert await official.AsyncTemplate.exists("base") is True
+    assert await official.AsyncTemplate.exists("none") is False
+    [listed] = await official.AsyncTemplate.list()
+    assert (listed.template_id, listed.names, listed.build_count) == (built.template_id, ["web"], 2)
+    assert len((await official.AsyncTemplate.get(built.template_id)).builds) == 2
+    await official.AsyncTemplate.assign_tags("web:v1", ["stable", "old"])
+    await official.AsyncTemplate.remove_tags("web", "old")
+    tags = await official.AsyncTemplate.get_tags("web")
+    assert {tag.tag: tag.build_id for tag in tags if tag.tag != "v2"} == {
+        "v1": built.build_id,
+        "stable": built.build_id,
+    }
+    sandbox = await official.AsyncSandbox.create("web:stable", timeout=60)
+    assert (await sandbox.commands.run("cat main.py sub/link; echo $A")).stdout == "print('hi')\n" * 2 + "1\n"
+    if ran:
+        assert (await sandbox.commands.run("cat seen; cat /etc/environment")).stdout.startswith("print('hi')\nA=1\n")
+        broken = official.AsyncTemplate().from_template("web").run_cmd("exit 3")
+        with pytest.raises(official.BuildException, match="exit status 3"):
+            await official.AsyncTemplate.build(broken, "broken")
+    assert await official.AsyncTemplate.delete(built.template_id) is True
+    assert await official.AsyncTemplate.delete(built.template_id) is False
+    await sandbox.kill()
+
+
+def templates_at_once() -> None:
+    """The same with the blocking client, in short."""
+    template = official.Template().from_template("base").set_envs({"A": "1"})
+    built = official.Template.build(template, "web")
+    assert official.Template.exists("web") is True
+    sandbox = official.Sandbox.create("web", timeout=60)
+    assert sandbox.commands.run("echo $A").stdout == "1\n"
+    sandbox.kill()
+    assert official.Template.delete(built.template_id) is True
 
 
 if __name__ == "__main__":

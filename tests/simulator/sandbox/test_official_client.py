@@ -18,7 +18,13 @@ from novita_async.simulator.sandbox import IsolationWarning
 @pytest.mark.skipif(
     importlib.util.find_spec("novita_sandbox") is None, reason="novita-sandbox, the official client, is not installed"
 )
-@pytest.mark.parametrize("flow", ["life", "commands", "background_commands", "files", "many_at_once", "at_once"])
+@pytest.mark.parametrize(
+    "flow",
+    [
+        "life", "commands", "background_commands", "files", "many_at_once", "at_once", "templates", "templates_at_once", "sleep", "lists", "copies",
+        "volumes", "secrets", "told", "hosting",
+    ],
+)  # fmt: skip
 async def test_the_official_client_cannot_tell(flow: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IsolationWarning)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from sandbox_room import Box, Judged, Room
 
+anywhere = pytest.mark.parametrize("room", ["any"], indirect=True)
+
 
 async def _volume(judged: Judged, name: str = "data") -> dict[str, Any]:
     made: dict[str, Any] = await judged("POST", "/volumes", {"name": name, "quotaSizeGiB": 2}, status=201)
@@ -19,6 +21,7 @@ def _mount(box: Box, path: str = "/home/user/data", name: str = "data") -> tuple
     return "POST", f"/sandboxes/{box.id}/volume-mounts", {"name": name, "path": path}
 
 
+@anywhere
 async def test_a_volume_is_made_listed_resized_and_deleted(judged: Judged) -> None:
     made = await _volume(judged)
     assert (made["quotaSizeGiB"], made["usedSizeBytes"], len(made["token"])) == (2, 0, 64)
@@ -32,6 +35,7 @@ async def test_a_volume_is_made_listed_resized_and_deleted(judged: Judged) -> No
         await judged(method, url, {} if method == "PATCH" else None, status=404)
 
 
+@anywhere
 @pytest.mark.parametrize("name", ["data", "a b", "", "a/b", "../x"])
 async def test_a_name_that_is_taken_or_none_is_refused(judged: Judged, name: str) -> None:
     await _volume(judged)
@@ -69,6 +73,7 @@ async def test_a_running_command_sees_what_is_mounted_under_it(judged: Judged, b
     assert (await box.run("echo x > data/x; ls data")).stdout == "x\n"
 
 
+@anywhere
 async def test_a_mount_that_cannot_be_is_refused(judged: Judged, box: Box) -> None:
     await _volume(judged)
     await judged(*_mount(box, name="other"), status=404)
@@ -87,6 +92,7 @@ async def test_a_mount_that_cannot_be_is_refused(judged: Judged, box: Box) -> No
     await judged("POST", "/sandboxes", bad, status=400)
 
 
+@anywhere
 async def test_a_create_whose_mount_fails_leaves_no_sandbox(judged: Judged) -> None:
     await _volume(judged)
     wanted = {"templateID": "base", "volumeMounts": [{"name": "data", "path": "/usr/v"}]}
@@ -106,6 +112,7 @@ async def test_a_link_in_place_of_a_volume_leads_nowhere(judged: Judged, box: Bo
     await judged(*_mount(box, "/mnt/again"))
 
 
+@anywhere
 async def test_a_deleted_volume_is_taken_out_of_its_sandbox(judged: Judged, box: Box) -> None:
     volume = await _volume(judged)
     await judged(*_mount(box))
