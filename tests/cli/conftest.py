@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from running import Terminal
 
-from novita_async import Simulator
+from novita_async import AsyncNovita, Simulator
 from novita_async.cli.main import main
 
 if TYPE_CHECKING:
@@ -75,6 +75,15 @@ class Cloud:
             if not self._started.done():
                 self._started.set_exception(error)
             raise
+
+    def kill(self, sandbox_id: str) -> None:
+        """Kill a sandbox, from any thread."""
+        asyncio.run_coroutine_threadsafe(self._kill(sandbox_id), self._loop).result(10)
+
+    async def _kill(self, sandbox_id: str) -> None:
+        sim = self.simulator
+        async with AsyncNovita(api_key=sim.api_key, base_url=sim.base_url, transport=sim.transport()) as novita:
+            await novita.sandboxes.kill(sandbox_id)
 
     def __enter__(self) -> Cloud:
         self._thread.start()
