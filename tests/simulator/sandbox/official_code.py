@@ -78,8 +78,8 @@ def at_once() -> None:
     with Sandbox.create(timeout=60) as sandbox:
         assert sandbox.run_code("x = 1; x").text == "1"
         assert sandbox.run_code("echo 'Hello!'", language="bash").logs.stdout == ["Hello!\n"]
-        context = sandbox.create_code_context()
-        assert sandbox.run_code("x", context=context).error.name == "NameError"
+        context = sandbox.create_code_context(language="bash")
+        assert sandbox.run_code("echo ${x:-gone}", context=context).logs.stdout == ["gone\n"]
 
 
 if __name__ == "__main__":

@@ -110,6 +110,18 @@ async def test_python_runs_on_a_kernel_of_its_own_inside_the_sandbox(code: Inter
     assert os_level.text is None
     assert (await code.run("os.getenv('A'), os.getenv('B')")).text == "(None, None)"
 
+    # Code whose reader goes away is interrupted, and its context stays.
+    events = code.lines("import time; print('on'); time.sleep(1000)")
+    assert [(await anext(events))["type"] for _ in range(2)] == ["number_of_executions", "stdout"]
+    waiting = asyncio.create_task(code.run("x"))
+    await asyncio.sleep(0)
+    await events.aclose()
+    assert (await waiting).text == "21"
+
+    died = await code.run("os._exit(3)")
+    assert died.error is not None
+    assert died.error["name"] == "UnexpectedEndOfExecution"
+
 
 @any_room
 async def test_results_come_in_every_form_the_kernel_makes_of_them(code: Interpreter) -> None:
@@ -132,16 +144,6 @@ async def test_results_come_in_every_form_the_kernel_makes_of_them(code: Interpr
     assert "text" not in raw
     assert (frame["text"], frame["is_main_result"], frame["data"]) == ("frame", True, {"a": [1, 2]})
     assert frame["json"] == {"k": None}
-
-
-@any_room
-async def test_code_whose_reader_goes_away_is_interrupted_and_its_context_stays(code: Interpreter) -> None:
-    events = code.lines("import time; x = 1; print('on'); time.sleep(1000)")
-    assert [(await anext(events))["type"] for _ in range(2)] == ["number_of_executions", "stdout"]
-    waiting = asyncio.create_task(code.run("x"))
-    await asyncio.sleep(0)
-    await events.aclose()
-    assert (await waiting).text == "1"
 
 
 @any_room
@@ -270,14 +272,6 @@ async def test_kernels_end_with_their_sandbox(code: Interpreter, room: Room) -> 
     with pytest.raises(ConnectionLost):
         await anext(events)
     assert not await asyncio.to_thread(processes, marker)
-
-
-@any_room
-async def test_a_kernel_that_dies_is_told_and_replaced(code: Interpreter) -> None:
-    died = await code.run("x = 1; import os; os._exit(3)")
-    assert died.error is not None
-    assert died.error["name"] == "UnexpectedEndOfExecution"
-    assert (await code.run("'x' in dir()")).text == "False"
 
 
 @pytest.mark.skipif(
