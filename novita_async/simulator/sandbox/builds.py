@@ -177,6 +177,7 @@ class Builds:
         try:
             builder = Builder(machine, image, log=log, archive=self.archive, isolated=isolated)
             await builder.run(recipe)
+            await machine.pause()
             tree = await machine.copy()
         finally:
             await uninterrupted(machine.aclose())
