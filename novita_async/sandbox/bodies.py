@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
 
 from ..errors import ValidationError
 from ..runtime.arguments import check_timeout, given
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ON_EXIT",
     "CreateParams",
+    "OnExit",
+    "OnTimeout",
     "check_choice",
     "check_count",
     "labels_of",
@@ -31,8 +33,12 @@ __all__ = [
 ]
 
 #: What leaving the `async with` of a sandbox does with it.
-ON_EXIT = ("kill", "pause", "leave")
-_ON_TIMEOUT = ("kill", "pause")
+OnExit: TypeAlias = Literal["kill", "pause", "leave"]
+#: What becomes of a sandbox at the end of its lifetime.
+OnTimeout: TypeAlias = Literal["kill", "pause"]
+
+ON_EXIT = get_args(OnExit)
+_ON_TIMEOUT = get_args(OnTimeout)
 
 _VOLUME = re.compile(r"[a-zA-Z0-9_-]+")
 
@@ -41,7 +47,7 @@ class CreateParams(TypedDict, total=False):
     """What `Sandboxes.create` takes and a pool passes on."""
 
     image: str | None
-    on_timeout: str
+    on_timeout: OnTimeout
     auto_resume: bool
     idle_timeout: float | None
     long_running: bool | None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..errors import NovitaError
     from ..runtime.call import Answer
+    from .bodies import OnExit, OnTimeout
     from .control import Control
     from .session import Sandbox
     from .volumes import Volume
@@ -127,7 +128,7 @@ class SandboxHandle:
         return True
 
     async def resume(
-        self, *, lifetime: float = 300.0, on_timeout: str | None = None, timeout: float | None = None
+        self, *, lifetime: float = 300.0, on_timeout: OnTimeout | None = None, timeout: float | None = None
     ) -> None:
         """Let it go on where it was paused.
 
@@ -207,7 +208,7 @@ class SandboxHandle:
         strict: bool = False,
         lifetime: float | None = None,
         node_id: str | None = None,
-        on_exit: str = "kill",
+        on_exit: OnExit = "kill",
         extra_body: Mapping[str, Any] | None = None,
         timeout: float | None = None,
     ) -> list[Sandbox]:

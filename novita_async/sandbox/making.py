@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from ..runtime.call import Call
+    from .bodies import OnExit
     from .control import Control
     from .templates import Templates
 
@@ -47,7 +48,7 @@ async def create(
     lifetime: int,
     metadata: Mapping[str, str],
     keep_alive: bool,
-    on_exit: str,
+    on_exit: OnExit,
 ) -> Sandbox:
     """Make the call of `Sandboxes.create`, and a session of its answer; `before` comes first."""
     runtime = control.runtime
@@ -78,7 +79,7 @@ async def create(
     return await or_undo(runtime.clock, attempts, work(), Sandbox.kill)
 
 
-async def connect(control: Control, call: Call, *, lifetime: int, keep_alive: bool, on_exit: str) -> Sandbox:
+async def connect(control: Control, call: Call, *, lifetime: int, keep_alive: bool, on_exit: OnExit) -> Sandbox:
     """Make the call of `Sandboxes.connect`, and a session of its answer."""
     ends = control.runtime.clock.time() + lifetime
     started = await control.runtime.fetch(call, Started)
@@ -93,7 +94,7 @@ async def clone(
     strict: bool,
     lifetime: float | None,
     node_id: str | None,
-    on_exit: str,
+    on_exit: OnExit,
     extra_body: Mapping[str, Any] | None,
     timeout: float | None,
 ) -> list[Sandbox]:

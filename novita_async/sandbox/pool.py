@@ -16,7 +16,7 @@ from .bodies import check_count
 from .keeping import KeepAlive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from types import TracebackType
 
     from ..runtime.clock import Clock, TimerHandle
@@ -111,7 +111,7 @@ class Pool:
         Raises from the block:
             SandboxEnded: it is gone, and the block was cancelled.
         """
-        return Taken(self)
+        return Taken(self._lend, self._mind, self._give_back)
 
     # ------------------------------------------------------------------------------------ open and closed
 
@@ -165,7 +165,7 @@ class Pool:
 
     # -------------------------------------------------------------------------------------- from hand to hand
 
-    async def lend(self) -> _Entry:
+    async def _lend(self) -> _Entry:
         """Take one, for a block."""
         if not self._open:
             raise ClientClosed("the pool is not open: use it inside its `async with`")
@@ -193,12 +193,12 @@ class Pool:
         self._top_up()
         return entry
 
-    def give_back(self, entry: _Entry) -> None:
+    def _give_back(self, entry: _Entry) -> None:
         """Take one back that was in use."""
         if entry in self._taken:  # else the pool was closed meanwhile, and has killed it
             self._end(entry)
 
-    async def mind(self, entry: _Entry) -> None:
+    async def _mind(self, entry: _Entry) -> None:
         """Begin the lifetime of a sandbox anew every half of it."""
         while True:
             await self._clock.sleep(max(0.0, entry.fresh_at + self._lifetime / 2 - self._clock.monotonic()))
@@ -222,7 +222,7 @@ class Pool:
 
     async def _mind_warm(self, entry: _Entry) -> None:
         try:
-            await self.mind(entry)
+            await self._mind(entry)
         except NovitaError:  # whatever it is, this one is not to be relied on
             if entry in self._warm:
                 self._warm.remove(entry)
@@ -304,15 +304,28 @@ class Pool:
 
 
 class Taken:
-    """What `Pool.take` gives: enter it with `async with`."""
+    """What `Pool.take` gives: enter it with `async with`.
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    Args:
+        lend: takes a sandbox out of the pool.
+        mind: keeps it alive, until it is cancelled.
+        give_back: gives it back.
+    """
+
+    def __init__(
+        self,
+        lend: Callable[[], Awaitable[_Entry]],
+        mind: Callable[[_Entry], Coroutine[Any, Any, None]],
+        give_back: Callable[[_Entry], None],
+    ) -> None:
+        self._lend = lend
+        self._mind = mind
+        self._give_back = give_back
         self._entry: _Entry | None = None
 
     async def __aenter__(self) -> Sandbox:
-        entry = self._entry = await self._pool.lend()
-        self._keep_alive = KeepAlive(lambda: self._pool.mind(entry))
+        entry = self._entry = await self._lend()
+        self._keep_alive = KeepAlive(lambda: self._mind(entry))
         await self._keep_alive.start()
         return entry.sandbox
 
@@ -324,6 +337,6 @@ class Taken:
         try:
             failure = await self._keep_alive.stop(error)
         finally:
-            self._pool.give_back(entry)
+            self._give_back(entry)
         if failure is not None:
             raise failure

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..runtime.call import Runtime
     from ..runtime.tasks import TaskSet
-    from .bodies import CreateParams
+    from .bodies import CreateParams, OnExit, OnTimeout
     from .hosting import Projects
     from .pool import Pool
     from .secrets import Secrets
@@ -53,8 +53,8 @@ class Sandboxes(Listing):
         image: str | None = None,
         lifetime: float = 300.0,
         keep_alive: bool = False,
-        on_exit: str = "kill",
-        on_timeout: str = "kill",
+        on_exit: OnExit = "kill",
+        on_timeout: OnTimeout = "kill",
         auto_resume: bool = False,
         idle_timeout: float | None = None,
         long_running: bool | None = None,
@@ -179,7 +179,7 @@ class Sandboxes(Listing):
         *,
         lifetime: float = 300.0,
         keep_alive: bool = False,
-        on_exit: str = "kill",
+        on_exit: OnExit = "kill",
         secure: bool | None = None,
         allow_public_traffic: bool | None = None,
         extra_body: Mapping[str, Any] | None = None,

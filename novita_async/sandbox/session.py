@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..errors import SandboxError
     from ..runtime.call import Answer
+    from .bodies import OnExit
     from .control import Control, SandboxInfo
     from .ports import PortAnswer, PortSocket
 
@@ -75,7 +76,7 @@ class Sandbox(SandboxHandle):
         lifetime: int | None,
         ends: float,
         keep_alive: bool = False,
-        on_exit: str = "kill",
+        on_exit: OnExit = "kill",
     ) -> None:
         settings = control.runtime.settings
         domain = started.domain or settings.domain
@@ -142,6 +143,8 @@ class Sandbox(SandboxHandle):
             return found
 
     async def set_lifetime(self, lifetime: float, *, timeout: float | None = None) -> None:
+        """Let it live for so many seconds from now, whether that is longer than before or shorter. `keep_alive` goes on
+        with this lifetime. See `SandboxHandle.set_lifetime`."""
         seconds = whole_seconds("lifetime", lifetime)
         began = self._control.runtime.clock.time()
         await super().set_lifetime(seconds, timeout=timeout)
@@ -149,6 +152,7 @@ class Sandbox(SandboxHandle):
         self._ends = began + seconds
 
     async def info(self, *, timeout: float | None = None) -> SandboxInfo:
+        """Read how it is. See `SandboxHandle.info`."""
         info = await super().info(timeout=timeout)
         if info.end_at is not None:
             self._ends = info.end_at.timestamp()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -123,7 +123,7 @@ class Teams:
     async def peak(
         self,
         team_id: str,
-        metric: str,
+        metric: Literal["concurrent_sandboxes", "sandbox_start_rate"],
         *,
         start: datetime | None = None,
         end: datetime | None = None,

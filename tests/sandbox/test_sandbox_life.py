@@ -61,7 +61,7 @@ async def nothing(request: Request) -> Reply:
 
 
 @pytest.mark.parametrize("how", ["kill", "pause", "leave"])
-async def test_leaving_the_block_does_what_on_exit_says(client: AsyncNovita, platform: Platform, how: str) -> None:
+async def test_leaving_the_block_does_what_on_exit_says(client: AsyncNovita, platform: Platform, how: Any) -> None:
     platform.routes["POST /sandboxes/*"] = paused = answering_pause(platform)
     async with client.sandboxes.create(on_exit=how) as one:
         pass
@@ -511,7 +511,7 @@ async def test_the_two_labels_that_the_platform_acts_on(client: AsyncNovita, pla
 
 
 async def test_what_a_handle_refuses(client: AsyncNovita, platform: Platform) -> None:
-    handle = client.sandboxes.by_id("sbx1")
+    handle: Any = client.sandboxes.by_id("sbx1")
     for asking in (
         handle.refresh(3601), handle.resize_memory(-1), handle.clone(count=0), handle.clone(on_exit="x"),
         handle.resume(on_timeout="x"), handle.mount("x", "v"), handle.unmount("x"), handle.log_lines(limit=0),

@@ -12,11 +12,15 @@ from novita_async.sandbox import (
     Command,
     CommandResult,
     EntryInfo,
+    Event,
+    Metric,
     Opening,
     Output,
     Sandbox,
     SandboxInfo,
     SandboxStream,
+    Snapshot,
+    Volume,
     WrittenFile,
 )
 
@@ -42,6 +46,24 @@ async def life(novita: AsyncNovita) -> None:
     assert_type(await novita.sandboxes.list(), list[SandboxInfo])
     async for info in novita.sandboxes.list(state=["running"]):
         assert_type(info, SandboxInfo)
+    async with novita.sandboxes.create(on_exit="pause", volume_mounts={"/data": "v"}) as three:
+        assert_type(await three.clone(count=2), list[Sandbox])
+        assert_type(await three.pause(), bool)
+        assert_type(await three.snapshot(), Snapshot)
+        assert_type(await three.metrics(), list[Metric])
+        assert_type((await three.metrics())[0].time, datetime.datetime | None)
+        assert_type((await three.request(80, "GET")).text, str)
+        async with await three.websocket(80) as socket:
+            async for message in socket:
+                assert_type(message, str | bytes)
+    assert_type(await novita.sandboxes.by_id("id").info(), SandboxInfo)
+    async for event in novita.sandboxes.events(names=["create"]):
+        assert_type(event, Event)
+    async with novita.sandboxes.pool("base", 2, envs={"A": "1"}) as pool, pool.take() as four:
+        assert_type(four, Sandbox)
+    assert_type(await novita.sandboxes.volumes.create("v"), Volume)
+    novita.sandboxes.create(on_exit="stop")  # pyright: ignore[reportArgumentType]
+    novita.sandboxes.pool("base", 2, env={"A": "1"})  # pyright: ignore[reportCallIssue]
     await novita.sandboxes.create(life_time=60)  # pyright: ignore[reportCallIssue]
     await novita.sandboxes.create(envs={"A": 1})  # pyright: ignore[reportArgumentType]
 
