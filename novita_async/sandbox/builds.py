@@ -106,13 +106,15 @@ class BuildReader:
 
     async def __call__(self, task_id: str) -> Reading[Build]:
         while True:
-            query = {"logsOffset": self._offset, "limit": _LOGS, "level": self._level}
+            begin = self._offset
+            query = {"logsOffset": begin, "limit": _LOGS, "level": self._level}
             call = self._control.call("GET", with_query(f"{build_path(task_id)}/status", **query))
             answer = await self._control.runtime.fetch(call, _Status)
             entries = answer.logEntries or []
-            self._offset += len(entries)
+            known = self._offset - begin  # by a read at the same time
+            self._offset = max(self._offset, begin + len(entries))
             if self._on_log is not None:
-                for entry in entries:
+                for entry in entries[known:]:
                     self._on_log(entry)
             if len(entries) < _LOGS:
                 return _reading(answer)

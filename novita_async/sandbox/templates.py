@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import aclosing
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 import msgspec
@@ -17,8 +18,9 @@ from ..wire.json import Object, decode
 from .builds import KIND, Build, Builder, BuildLog, BuildReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
+    from ..runtime.task import Update
     from ..runtime.tasks import TaskSet
     from .control import Control
     from .template import Template
@@ -186,7 +188,7 @@ class Templates:
         builder = Builder(self._control, self._tasks)
         return await builder.start(plan, registration, on_log=on_log, headers=extra_headers, timeout=timeout)
 
-    async def logs(self, build: Build | Task[Build], *, level: str | None = None) -> AsyncIterator[BuildLog]:
+    async def logs(self, build: Build | Task[Build], *, level: str | None = None) -> AsyncGenerator[BuildLog, None]:
         """The log of a build, from its first line, as it comes, to the end of the build, however it ends.
 
         Args:
@@ -206,9 +208,10 @@ class Templates:
         id_ = build.id if isinstance(build, Task) else f"{build.template_id}/{build.build_id}"
         lines: deque[BuildLog] = deque()
         task: Task[Build] = Task(self._tasks, id_, KIND, BuildReader(self._control, on_log=lines.append, level=level))
-        async for _ in task:
-            while lines:
-                yield lines.popleft()
+        async with aclosing(cast("AsyncGenerator[Update, None]", aiter(task))) as updates:
+            async for _ in updates:
+                while lines:
+                    yield lines.popleft()
 
     def reader(self) -> BuildReader:
         """What reads the status of a build that another process started."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import io
 import os
 import subprocess
 import tarfile
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import openapi
 import pytest
-from helpers import connected, json_reply
+from helpers import connected, inside, json_reply
 
+from novita_async import Simulator
 from novita_async.errors import APIError, NotFound, PermissionDenied, ProtocolError, TaskFailed, ValidationError
 from novita_async.sandbox import (
     Template,
@@ -492,6 +495,52 @@ async def test_a_log_is_a_stream_from_the_first_line_to_the_end(client: AsyncNov
     assert lines[0].timestamp.tzinfo is not None
     query = parse_qs(urlsplit(platform.requests[-1].url).query)
     assert (query["logsOffset"], query["level"]) == (["4"], ["info"])
+
+
+async def test_two_reads_at_once_tell_no_line_twice(client: AsyncNovita, platform: Platform):
+    platform.statuses = [status("building", 3)]
+    lines: list[str] = []
+    task = await client.sandboxes.templates.build(Template(), "web", on_log=lambda log: lines.append(log.message))
+    await asyncio.gather(task.refresh(), task.refresh())
+    assert lines == ["line 0", "line 1", "line 2"]
+
+
+async def test_a_log_that_is_left_early_is_read_no_more(client: AsyncNovita, platform: Platform, clock: JumpClock):
+    platform.statuses = [status("building", 3)]
+    task = await client.sandboxes.templates.build(Template(), "web")
+    async with aclosing(client.sandboxes.templates.logs(task)) as lines:
+        assert (await anext(lines)).message == "line 0"
+    reads = len(platform.requests)
+    await clock.sleep(60)
+    assert len(platform.requests) == reads
+
+
+async def test_the_simulator_and_the_client_agree(clock: JumpClock, context: Path):
+    async with Simulator(clock=clock) as sim:
+        where = {"api_url": sim.base_url, "sandbox_url": sim.base_url}
+        async with inside(sim, **where) as novita:
+            template = (
+                Template(context)
+                .copy("app", "/srv", mode=0o755)
+                .set_workdir("/srv")
+                .set_envs({"A": "1", "B": "$A-2"})
+                .run_cmd("cp main.py seen")
+                .set_start_cmd("exec sleep 1000", wait_for_file("/srv/main.py"))
+            )
+            task = await novita.sandboxes.templates.build(template, "web:v1")
+            await task.wait()
+            lines = [log.message async for log in novita.sandboxes.templates.logs(task)]
+            assert any("COPY app /srv" in line for line in lines)
+            [listed] = await novita.sandboxes.templates.list()
+            assert (listed.names, listed.build_status) == (["web"], "ready")
+            async with novita.sandboxes.create("web:v1") as sandbox:
+                done = await sandbox.commands.run("cat main.py sub/up; echo $A $B")
+                assert done.stdout == "print('hello')\n" * 2 + "1 1-2\n"
+            broken = Template().from_template("web").copy(__file__.rpartition("/")[2], "/usr/x")
+            failed = await novita.sandboxes.templates.build(broken, "broken")
+            with pytest.raises(TaskFailed, match="step 1: COPY failed"):
+                await failed.wait()
+            assert await novita.sandboxes.templates.delete(listed.id) is True
 
 
 async def test_another_process_waits_for_a_build_by_its_id(client: AsyncNovita, platform: Platform):
