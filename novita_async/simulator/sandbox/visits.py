@@ -11,7 +11,7 @@ from ..router import Router
 from .door import named
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator
+    from collections.abc import AsyncIterable
 
     from ..router import Call, Endpoint
     from .control import Sandboxes
@@ -44,7 +44,7 @@ class Visited(Router):
                 life.closed()
             if isinstance(reply.body, bytes):
                 return reply
-            return Reply(reply.status, reply.headers, _counted(reply.body, life))
+            return Reply(reply.status, reply.headers, _Counted(reply.body, life))
 
         self._router.add(method, pattern, visited)
 
@@ -53,15 +53,33 @@ class Visited(Router):
         return self._sandboxes.life(sandbox_id)
 
 
-async def _counted(body: AsyncIterable[bytes], life: Life) -> AsyncIterator[bytes]:
-    source = aiter(body)
-    naps = life.naps
-    life.opened()
-    try:
-        async for chunk in source:
-            if life.naps != naps:
+class _Counted:
+    """A body that counts until it ends or is closed. A generator would not do: one that never ran closes nothing."""
+
+    def __init__(self, body: AsyncIterable[bytes], life: Life) -> None:
+        self._source = aiter(body)
+        self._life = life
+        self._naps = life.naps
+        self._counts = False
+
+    def __aiter__(self) -> _Counted:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._counts:
+            self._counts = True
+            self._life.opened()
+        try:
+            chunk = await anext(self._source)
+            if self._life.naps != self._naps:
                 raise ConnectionLost("the sandbox was paused")
-            yield chunk
-    finally:
-        life.closed()
-        await close_source(source)
+        except BaseException:
+            await self.aclose()
+            raise
+        return chunk
+
+    async def aclose(self) -> None:
+        if self._counts:
+            self._counts = False
+            self._life.closed()
+        await close_source(self._source)

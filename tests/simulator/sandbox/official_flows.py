@@ -12,6 +12,7 @@ import pathlib
 import sys
 import tempfile
 
+import httpx
 import novita_sandbox.core as official
 import pytest
 from novita_sandbox import artifact_hosting
@@ -212,6 +213,107 @@ def hosting() -> None:
         deployment = project.deploy(sandbox_id=sandbox.sandbox_id, arti_dir="/home/user")
         assert [entry.message for entry in deployment.stream_logs()][-1] == "The deployment is running"
         client.delete_project(project.id)
+
+
+async def terminals() -> None:
+    sandbox = await official.AsyncSandbox.create(timeout=60)
+    seen = bytearray()
+    size = official.PtySize(rows=24, cols=80)
+    terminal = await sandbox.pty.create(size, on_data=seen.extend, envs={"A": "1"}, cwd="/tmp")
+    await sandbox.pty.resize(terminal.pid, official.PtySize(rows=50, cols=132))
+    await sandbox.pty.send_stdin(terminal.pid, b"stty size; echo $A$A ${PWD##*/}; exit 3\n")
+    with pytest.raises(official.CommandExitException) as failed:
+        await terminal.wait()
+    assert failed.value.exit_code == 3
+    assert b"50 132\r\n" in seen
+    assert b"11 tmp\r\n" in seen
+    terminal = await sandbox.pty.create(size, on_data=seen.extend)
+    await terminal.disconnect()
+    terminal = await sandbox.pty.connect(terminal.pid, on_data=seen.extend)
+    await sandbox.pty.send_stdin(terminal.pid, b'echo a-"gain"; exit\n')
+    assert (await terminal.wait()).exit_code == 0
+    assert b"a-gain\r\n" in seen
+    terminal = await sandbox.pty.create(size, on_data=seen.extend)
+    assert await sandbox.pty.kill(terminal.pid) is True
+    with pytest.raises(official.CommandExitException) as failed:
+        await terminal.wait()
+    assert (failed.value.exit_code, failed.value.error) == (-1, "signal: killed")
+    assert await sandbox.pty.kill(terminal.pid) is False
+    with pytest.raises(official.TimeoutException):
+        await (await sandbox.pty.create(size, on_data=seen.extend, timeout=0.3)).wait()
+
+
+async def watches() -> None:
+    sandbox = await official.AsyncSandbox.create(timeout=60)
+    await sandbox.files.make_dir("d/e")
+    flat: list[tuple[str, str]] = []
+    deep: list[tuple[str, str]] = []
+    done = asyncio.Event()
+
+    def take(event: official.FilesystemEvent) -> None:
+        deep.append((event.name, event.type.value))
+        if deep[-1] == ("end", "write"):
+            done.set()
+
+    first = await sandbox.files.watch_dir("d", on_event=lambda event: flat.append((event.name, event.type.value)))
+    second = await sandbox.files.watch_dir("d", on_event=take, recursive=True)
+    await sandbox.files.write("d/a", "1")
+    await sandbox.files.write("d/e/b", "1")
+    await sandbox.files.rename("d/a", "d/c")
+    await sandbox.files.remove("d/c")
+    await sandbox.files.write("d/end", "1")
+    await asyncio.wait_for(done.wait(), 20)
+    assert [kind for name, kind in deep if name in ("a", "c")] == ["create", "write", "rename", "create", "remove"]
+    assert ("e/b", "write") in deep
+    assert ("e/b", "write") not in flat
+    await first.stop()
+    await second.stop()
+    ended: list[Exception] = []
+    await sandbox.files.watch_dir("d", on_event=take, on_exit=ended.append, timeout=0.3)
+    while not ended:
+        await asyncio.sleep(0.05)
+    assert isinstance(ended[0], official.TimeoutException)
+    with pytest.raises(official.NotFoundException):
+        await sandbox.files.watch_dir("nope", on_event=take)
+    with pytest.raises(official.InvalidArgumentException):
+        await sandbox.files.watch_dir("d/end", on_event=take)
+
+
+async def signed_urls() -> None:
+    sandbox = await official.AsyncSandbox.create(timeout=60)
+    content = "h\u00e9llo".encode() * 50_000
+    async with httpx.AsyncClient() as browser:
+        url = sandbox.upload_url("a b+c.txt", use_signature_expiration=60)
+        assert (await browser.post(url, files={"file": content})).status_code == 200
+        for user in (None, "user"):
+            answer = await browser.get(sandbox.download_url("a b+c.txt", user=user))
+            assert (answer.content, answer.headers["content-encoding"]) == (content, "gzip")
+        url = sandbox.download_url("a b+c.txt", use_signature_expiration=60)
+        assert (await browser.get(url)).content == content
+        assert (await browser.post(url, files={"file": b"x"})).status_code == 401  # it was signed for reading
+        assert (await browser.get(url.replace("a%20b", "x"))).status_code == 401
+        assert (await browser.get(sandbox.download_url("a b+c.txt", use_signature_expiration=-5))).status_code == 401
+    assert await sandbox.files.read("a b+c.txt", format="bytes", gzip=True) == content
+
+
+def terminals_and_watches_at_once() -> None:
+    """The same with the blocking client: it asks for what happened, again and again."""
+    with official.Sandbox.create(timeout=60) as sandbox:
+        terminal = sandbox.pty.create(official.PtySize(rows=24, cols=80))
+        sandbox.pty.send_stdin(terminal.pid, b"stty size; exit\n")
+        seen = bytearray()
+        assert terminal.wait(on_pty=seen.extend).exit_code == 0
+        assert b"24 80\r\n" in seen
+        sandbox.files.make_dir("d")
+        watch = sandbox.files.watch_dir("d", recursive=True)
+        sandbox.files.write("d/a", "1")
+        events: list[tuple[str, str]] = []
+        while ("a", "write") not in events:
+            events += [(event.name, event.type.value) for event in watch.get_new_events()]
+        assert events == [("a", "create"), ("a", "write")]
+        watch.stop()
+        with pytest.raises(official.SandboxException):
+            watch.get_new_events()
 
 
 def at_once() -> None:

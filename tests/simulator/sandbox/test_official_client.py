@@ -22,7 +22,8 @@ from novita_async.simulator.sandbox import IsolationWarning
     "flow",
     [
         "life", "commands", "background_commands", "files", "many_at_once", "at_once", "templates", "templates_at_once", "sleep", "lists", "copies",
-        "volumes", "secrets", "told", "hosting",
+        "volumes", "secrets", "told", "hosting", "terminals", "watches", "signed_urls",
+        "terminals_and_watches_at_once",
     ],
 )  # fmt: skip
 async def test_the_official_client_cannot_tell(flow: str) -> None:
