@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import warnings
 from collections import OrderedDict
-from contextlib import suppress
-from pathlib import Path
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.clock import uninterrupted
@@ -16,6 +14,7 @@ from .bodies import guarded, not_found, refusal
 from .building import start
 from .copies import Snapshots
 from .events import Timeline
+from .ground import Ground
 from .hosting import Hosting
 from .images import BASES, Image
 from .isolation import Isolation, IsolationWarning
@@ -29,7 +28,8 @@ from .visits import Visited
 from .volumes import Volumes
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Generator
+    from pathlib import Path
 
     from ...runtime.clock import Clock
     from ..router import Call, Endpoint, Router
@@ -80,12 +80,13 @@ class Sandboxes:
         self.finders: list[Find] = [self.snapshots.find, self.templates.find]
         self._require_isolation = require_isolation
         self._root = root
-        self._temporary: Path | None = None
+        self._ground: Ground | None = None
         self._preparing = asyncio.Lock()
         self._isolation: Isolation | None = None
         self._lives: dict[str, Life] = {}
         self._ids: OrderedDict[str, str] = OrderedDict()
         self._serial = 0
+        self._waking = 0
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -122,9 +123,8 @@ class Sandboxes:
             await self.templates.aclose()
             await self.snapshots.aclose()
             await self.volumes.aclose()
-            if self._temporary is not None:
-                temporary, self._temporary = self._temporary, None
-                await self.clock.to_thread(temporary.rmdir)
+            if self._ground is not None:
+                await self.clock.to_thread(self._ground.release)
 
     # Who is there.
 
@@ -218,7 +218,7 @@ class Sandboxes:
 
     def check_room(self, wanted: int = 1) -> None:
         """Refuse when more sandboxes would run at once than may."""
-        if len(self.lives({"running"})) + wanted > self.concurrent:
+        if len(self.lives({"running"})) + self._waking + wanted > self.concurrent:
             raise refusal(
                 429, f"you have reached the maximum number of concurrent sandboxes ({self.concurrent}) of your plan"
             )
@@ -233,10 +233,9 @@ class Sandboxes:
     async def _make_base(self) -> Path:
         if (root := self._root) is not None:
             return await self.clock.to_thread(root.resolve)
-        if self._temporary is None:
-            made = await self.clock.to_thread(lambda: tempfile.mkdtemp(prefix="novita-sandboxes-"))
-            self._temporary = Path(made)
-        return self._temporary
+        if self._ground is None:
+            self._ground = await self.clock.to_thread(Ground.claim)
+        return self._ground.path
 
     async def _isolate(self) -> Isolation:
         if self._isolation is None:
@@ -304,29 +303,40 @@ class Sandboxes:
             check_alive(life)
             slept = life.state == "paused"
             if slept:
-                self.check_room()
-                if life.frozen:
-                    with ending_as_gone(life):
+                with self._place(), ending_as_gone(life):
+                    if life.frozen:
                         await life.machine.resume()
-                    life.frozen = False
-                life.state = "running"
-                self.usage.began(life.id)
+                self._woken(life)
                 self.timeline.record("resume", life, status=201)
         life.live_for(seconds, extend_only=not slept)
         return slept
+
+    @contextmanager
+    def _place(self) -> Generator[None]:
+        """Keep a place for what is about to run."""
+        self.check_room()
+        self._waking += 1
+        try:
+            yield
+        finally:
+            self._waking -= 1
+
+    def _woken(self, life: Life) -> None:
+        check_alive(life)
+        life.frozen = False
+        life.state = "running"
+        self.usage.began(life.id)
 
     async def reset(self, life: Life, *, seconds: float | None, resume: bool) -> None:
         """End every process of a sandbox and keep its files; then it runs, or sleeps."""
         async with life.turn:
             check_alive(life)
-            if resume and life.state == "paused":
-                self.check_room()
-            with ending_as_gone(life):
+            slept = life.state == "paused"
+            with self._place() if resume and slept else nullcontext(), ending_as_gone(life):
                 await life.machine.reset()
             life.frozen = False
-            if resume and life.state == "paused":
-                life.state = "running"
-                self.usage.began(life.id)
+            if resume and slept:
+                self._woken(life)
                 life.live_for(life.order.timeout if seconds is None else seconds)
             elif resume and seconds is not None:
                 life.live_for(seconds)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...runtime.clock import uninterrupted
-from ..router import json_reply
+from ..router import Refusal, json_reply
 from . import bodies
 from .bodies import Order, page_of, read
 from .images import Image
@@ -136,7 +136,9 @@ async def _clones(sandboxes: Sandboxes, life: Life, count: int, wanted: bodies.C
             copy.machine.secure, copy.added_mb, copy.on_timeout = life.machine.secure, life.added_mb, life.on_timeout
             sandboxes.timeline.record("create", copy, status=201)
             made.append(copy)
-    except BaseException:
+    except BaseException as error:
+        if made and not wanted.strict and isinstance(error, Refusal):
+            return made  # somebody took the rest of the room meanwhile
         for copy in made:
             if not copy.machine.ended:
                 sandboxes.end(copy)

@@ -48,8 +48,8 @@ async def test_a_wrong_or_missing_key_is_refused_by_every_route(
     room: Room, contract: Any, headers: dict[str, str]
 ) -> None:
     box = await room.create()
-    paths = {path: item for path, item in contract.document["paths"].items() if "/templates" not in path}
-    assert len(paths) > 30
+    paths = contract.document["paths"]
+    assert len(paths) > 50
     for pattern, item in paths.items():
         path = re.sub(r"\{\w+\}", box.id, pattern)
         for method in _METHODS & set(item):

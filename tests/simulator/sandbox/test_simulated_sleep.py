@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -232,3 +233,61 @@ async def test_memory_is_added_and_taken_back(judged: Judged, box: Box) -> None:
     for wrong in (9000, -1, "x"):
         await judged("POST", f"{url}/hotplug-memory", {"requested_size_mib": wrong}, status=400)
     await judged("POST", f"{url}/commit", {"alias": "x"}, status=409)
+
+
+class _Model:
+    """What a sandbox's life is to be, by contract/sandbox.md 9."""
+
+    def __init__(self, seconds: int, *, pauses: bool) -> None:
+        self.state = "running"
+        self.left = float(seconds)
+        self.pauses = pauses
+
+    def pass_by(self, seconds: float) -> None:
+        if self.state == "running":
+            self.left -= seconds
+            if self.left <= 0:
+                self.state = "paused" if self.pauses else "gone"
+
+    def do(self, name: str, seconds: int) -> int:
+        """Return the status of an operation, and live on."""
+        if self.state == "gone":
+            return 404
+        match name, self.state:
+            case ("pause", "paused") | ("resume", "running"):
+                return 409
+            case "timeout" | "refreshes", "paused":
+                return 404
+            case "pause", _:
+                self.state = "paused"
+            case "kill", _:
+                self.state = "gone"
+            case ("connect" | "resume", "paused"):
+                self.state, self.left = "running", seconds
+                return 201
+            case "timeout", _:
+                self.left = seconds
+            case _:
+                self.left = max(self.left, seconds)
+                return 200 if name == "connect" else 204
+        return 204
+
+
+@anywhere
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_done_to_it_a_sandbox_lives_as_the_contract_says(judged: Judged, seed: int) -> None:
+    chance = Random(seed)
+    pauses = bool(seed % 2)
+    box, model = await judged.room.create(timeout=100, autoPause=pauses), _Model(100, pauses=pauses)
+    url = f"/sandboxes/{box.id}"
+    names = ["pause", "connect", "resume", "timeout", "refreshes"] * 4 + ["kill"]
+    for _ in range(40):
+        name, seconds = chance.choice(names), chance.randrange(1, 200)
+        body = {"duration": seconds} if name == "refreshes" else {"timeout": seconds}
+        call = ("DELETE", url) if name == "kill" else ("POST", f"{url}/{name}", None if name == "pause" else body)
+        await judged(*call, status=model.do(name, seconds))
+        passing = chance.choice([0, 10, seconds, 150])
+        await judged.room.clock.advance(passing)
+        model.pass_by(passing)
+        told = await judged("GET", url, status=404 if model.state == "gone" else 200)
+        assert told.get("state", "gone") == model.state
