@@ -13,10 +13,10 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import CommandFailed, NotFound, NovitaError, SandboxUnreachable, StreamCut
+from ..errors import APIError, CommandFailed, NotFound, NovitaError, SandboxUnreachable, StreamCut
 from ..runtime.arguments import with_query
-from ..runtime.retry import Replay
-from .attach import ProcessRef, attach, attempts_of
+from ..runtime.retry import Replay, delays
+from .attach import KEEPALIVE_LIMIT, ProcessRef, attach, attempts_of
 from .command import Command
 from .output import End
 
@@ -162,6 +162,7 @@ class DurableCommand(Command):
             answer = await self._read("code")
         except NotFound as error:
             if self._is_due:
+                await self._remove()
                 raise self._timed_out() from error
             end = End(-1, error="signal: killed")
         else:
@@ -179,12 +180,21 @@ class DurableCommand(Command):
         if span is not None:
             headers["range"] = f"bytes={span[0]}-{span[1] - 1}"
         url = with_query("/files", path=f"{self._directory}/{name}", username=self._user)
-        try:
-            answer = await self._envd.request(self._envd.call("GET", url, headers=headers))
-        except NovitaError as error:
-            if getattr(error, "status", 0) == 416:  # there is nothing after the last byte seen
-                return b""
-            raise
+        since = self._clock.monotonic()
+        waits = delays(self._envd.runtime.settings.retry)
+        while True:
+            try:
+                answer = await self._envd.request(self._envd.call("GET", url, headers=headers))
+                break
+            except SandboxUnreachable:  # for as long as its stream would be looked for
+                left = since + KEEPALIVE_LIMIT - self._clock.monotonic()
+                if left <= 0 or self._failure is not None:
+                    raise
+                await self._clock.sleep(min(next(waits), left))
+            except APIError as error:
+                if error.status != 416:
+                    raise
+                return b""  # there is nothing after the last byte seen
         # A server that knows nothing of ranges gives the whole file.
         return answer.body if span is None or answer.status == 206 else answer.body[slice(*span)]
 

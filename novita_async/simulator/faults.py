@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, TypeAlias
 import msgspec
 
 from ..errors import ConnectionLost
-from ..transport.protocol import Reply
+from ..transport.protocol import Reply, close_source
 from .router import Call, json_reply
 
 if TYPE_CHECKING:
@@ -139,8 +139,12 @@ async def _chunks(reply: Reply) -> AsyncGenerator[bytes, None]:
             if half:
                 yield half
         return
-    async for chunk in reply.body:
-        yield chunk
+    source = aiter(reply.body)
+    try:
+        async for chunk in source:
+            yield chunk
+    finally:
+        await close_source(source)
 
 
 async def _first(count: int, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

@@ -21,6 +21,7 @@ from novita_async.errors import (
     StreamCut,
 )
 from novita_async.sandbox import KEEPALIVE_LIMIT, CommandResult, Gap, Output
+from novita_async.simulator import Drop
 from novita_async.transport.protocol import Reply
 
 if TYPE_CHECKING:
@@ -344,6 +345,7 @@ async def test_the_deadline_of_a_durable_command_is_held_by_the_sandbox(
         await running
     assert (caught.value.seconds, caught.value.stdout) == (30, "out\n")
     assert await sandbox.commands.list() == []
+    assert [entry.name for entry in await sandbox.files.list("/tmp") if entry.name.startswith(".novita-")] == []
 
 
 async def test_a_cancelled_durable_command_is_gone_with_its_files(sandbox: Sandbox) -> None:
@@ -358,6 +360,50 @@ async def test_a_cancelled_durable_command_is_gone_with_its_files(sandbox: Sandb
     while await sandbox.commands.list():  # what followed it has its last moment
         pass
     assert [entry.name for entry in await sandbox.files.list("/tmp") if entry.name.startswith(".novita-")] == []
+
+
+async def test_a_follower_that_somebody_kills_is_replaced(sandbox: Sandbox) -> None:
+    line = 'while read x; do echo "got $x"; done'
+    async with await sandbox.commands.run(line, durable=True, background=True, stdin=True) as command:
+        await command.send_stdin("one\n")
+        assert await anext(command) == Output("stdout", "got one\n")
+        (follower,) = [info for info in await sandbox.commands.list() if info.tag]
+        assert await sandbox.commands.kill(follower.pid) is True
+        await command.send_stdin("two\n")
+        assert await anext(command) == Output("stdout", "got two\n")
+        await command.close_stdin()
+        assert await command.wait() == CommandResult(0, "got one\ngot two\n", "")
+
+
+async def test_the_end_of_a_durable_command_is_read_through_breaks(
+    sandbox: Sandbox, novita_simulator: Simulator
+) -> None:
+    novita_simulator.fault("GET", "/files", Drop.before_headers(), Drop.in_body(), times=4)
+    flaky = Flaky(b"novita-follow", after=1, times=3)
+    novita_simulator.fault("POST", "/process.Process/Start", flaky, times=1000)
+    result = await sandbox.commands.run(
+        "head -c 2500000 /dev/zero | tr '\\0' y; echo e >&2; exit 4", durable=True, check=False
+    )
+    assert result == CommandResult(4, "y" * 2_500_000, "e\n", "exit status 4")
+    assert flaky.drops == 3
+
+
+async def test_a_durable_command_needs_no_ranges(told: Sandbox, platform: Platform) -> None:
+    """A server that does not know them answers with the whole file."""
+    wrapper = (started(7), wrote(b"ready\n"))
+    follower = (started(8), wrote("grün 😀".encode()[:8]), ended(), finished())
+    starts = [wrapper, follower]
+    files = {"out": "grün 😀!".encode(), "err": b"", "code": b"0\n"}
+
+    async def read(request: Request) -> Reply:
+        return Reply(200, {}, files[request.url.rpartition("%2F")[2]])
+
+    platform.start = lambda sent: script(*starts.pop(0))(sent)
+    platform.routes["GET /files"] = read
+    assert await told.commands.run("make", durable=True) == CommandResult(0, "grün 😀!", "")
+    (removed,) = platform.sent("POST", "/Remove")
+    assert isinstance(removed.body, bytes)
+    assert b"/tmp/.novita-" in removed.body
 
 
 async def test_a_sandbox_that_cannot_keep_a_durable_command_says_so(told: Sandbox, platform: Platform) -> None:
