@@ -173,8 +173,9 @@ class Templates:
     def _new(self, name: str, tags: list[str], cpu: int, memory: int) -> tuple[Template, Build]:
         if not 1 <= cpu <= 8:
             raise refusal(400, "cpuCount must be from 1 to 8")
-        if memory % 512 or not 512 * cpu <= memory <= 4096 * cpu:
-            raise refusal(400, "memoryMB must be a multiple of 512, from 512 to 4096 for each CPU")
+        # Half a GiB a CPU is said to be the least, and two of them with half a GiB the default of the command line.
+        if memory % 512 or not 512 <= memory <= 4096 * cpu:
+            raise refusal(400, "memoryMB must be a multiple of 512, and at most 4096 for each CPU")
         found = self._named(name) if name else None
         self._serial += 1
         now = self._clock.time()

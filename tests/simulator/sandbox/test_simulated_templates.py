@@ -334,7 +334,8 @@ async def test_what_cannot_be_registered_is_refused(room: Room):
         {"name": ""},
         {"name": "../x"},
         {"name": "web", "cpuCount": 9},
-        {"name": "web", "cpuCount": 2, "memoryMB": 512},
+        {"name": "web", "cpuCount": 1, "memoryMB": 8192},
+        {"name": "web", "cpuCount": 1, "memoryMB": 0},
         {"name": "web", "memoryMB": 1000},
         {"name": 3},
     ):
