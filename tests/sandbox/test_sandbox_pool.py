@@ -267,6 +267,56 @@ async def test_closing_kills_those_in_use_and_tells_those_who_wait(
         await wait(pool)
 
 
+async def test_a_taker_who_goes_away_in_any_turn_of_the_loop_takes_none_along(
+    client: AsyncNovita, platform: Platform
+) -> None:
+    async def take(pool: Pool) -> None:
+        async with pool.take():
+            await asyncio.Event().wait()
+
+    for turns in range(25):
+        there = asyncio.Event()
+
+        async def wait(request: Request, there: asyncio.Event = there) -> Reply:
+            await there.wait()
+            return born(platform)
+
+        platform.routes["POST /sandboxes"] = wait
+        async with client.sandboxes.pool("base", 1) as pool:
+            taking = asyncio.create_task(take(pool))
+            await settled()
+            there.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            taking.cancel()
+            await asyncio.wait({taking})
+            await settled()
+            assert pool.taken == 0
+            assert pool.warm == len(platform.alive) >= 1
+        assert platform.alive == set()
+
+
+async def test_closing_is_carried_through_a_cancellation(
+    client: AsyncNovita, platform: Platform, clock: JumpClock
+) -> None:
+    async def slow(request: Request) -> Reply | None:
+        await clock.sleep(3)
+        return None
+
+    async def work() -> None:
+        async with client.sandboxes.pool("base", 3) as pool:
+            await full(pool)
+
+    platform.routes["DELETE /sandboxes/*"] = slow
+    task = asyncio.create_task(work())
+    while not platform.sent("DELETE", ""):
+        await settled()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert platform.alive == set()
+
+
 async def test_a_kill_that_fails_is_told_at_the_end(client: AsyncNovita, platform: Platform) -> None:
     async def broken(request: Request) -> Reply:
         return error(500, "boom")
@@ -314,6 +364,7 @@ class Weather:
         self._platform, self._clock, self._dice, self._most = platform, clock, dice, most
         platform.routes["POST /sandboxes"] = self._create
         platform.routes["POST /sandboxes/*"] = self._extend
+        platform.routes["DELETE /sandboxes/*"] = self._kill
 
     async def _create(self, request: Request) -> Reply | None:
         await self._clock.sleep(self._dice.choice([0, 0.1, 2, 7]))
@@ -326,6 +377,9 @@ class Weather:
                 return error(503, "not now")
             case _:
                 return born(self._platform)
+
+    async def _kill(self, request: Request) -> None:
+        await self._clock.sleep(self._dice.choice([0, 1, 3]))
 
     async def _extend(self, request: Request) -> Reply | None:
         await self._clock.sleep(self._dice.choice([0, 1]))
