@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left, bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from .bodies import number, refusal, stamp
 from .life import DISK_MB, LONGEST_LONG_RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ...transport.protocol import Reply
     from ..router import Call, Endpoint
@@ -36,6 +37,33 @@ class _Span(msgspec.Struct):
     id: str
     began: float
     ended: float | None = None
+
+
+class _Counts:
+    """How many sandboxes ran and began when, by whole Unix seconds."""
+
+    def __init__(self, spans: Iterable[_Span]) -> None:
+        self._began: list[int] = []
+        self._ended: list[float] = []
+        for span in spans:
+            self._began.append(int(span.began))
+            if span.ended is not None:
+                self._ended.append(span.ended)
+        self._began.sort()
+        self._ended.sort()
+
+    def at_once(self, at: int) -> int:
+        """How many ran in this second."""
+        return bisect_right(self._began, at) - bisect_right(self._ended, at)
+
+    def starts(self, after: int, until: int) -> int:
+        """How many began in the seconds after one, up to another."""
+        return bisect_right(self._began, until) - bisect_right(self._began, after)
+
+    def moments(self, start: int, end: int) -> list[int]:
+        """The seconds in which the numbers can have been the highest: the first, and those in which one began."""
+        between = self._began[bisect_left(self._began, start) : bisect_right(self._began, end)]
+        return sorted({start, *between})
 
 
 class Usage:
@@ -138,11 +166,12 @@ class Usage:
     async def _team_metrics(self, call: Call) -> Reply:
         start, end = self._window(call)
         step = max(1, (end - start) // _TEAM_SAMPLES)
+        counts = _Counts(self._spans)
         samples = [
             {
                 **_moment(at),
-                "concurrentSandboxes": self._at_once(at),
-                "sandboxStartRate": self._starts(at - step, at) / step,
+                "concurrentSandboxes": counts.at_once(at),
+                "sandboxStartRate": counts.starts(at - step, at) / step,
             }
             for at in range(start + step, end + 1, step)
         ]
@@ -151,12 +180,12 @@ class Usage:
     async def _team_peak(self, call: Call) -> Reply:
         start, end = self._window(call)
         metric = call.query.get("metric")
-        # It can only have risen when one began.
-        moments = [start, *(int(span.began) for span in self._spans if start <= span.began <= end)]
+        counts = _Counts(self._spans)
+        moments = counts.moments(start, end)
         if metric == "concurrent_sandboxes":
-            value, at = max((self._at_once(at), -at) for at in moments)
+            value, at = max((counts.at_once(at), -at) for at in moments)
         elif metric == "sandbox_start_rate":
-            value, at = max((self._starts(at - 1, at), -at) for at in moments)
+            value, at = max((counts.starts(at - 1, at), -at) for at in moments)
         else:
             raise refusal(400, "metric must be concurrent_sandboxes or sandbox_start_rate")
         return json_reply({**_moment(-at), "value": value})
@@ -169,13 +198,6 @@ class Usage:
         if start > end:
             raise refusal(400, "start is after end")
         return start, end
-
-    def _at_once(self, at: int) -> int:
-        """How many ran in this second."""
-        return sum(int(span.began) <= at and (span.ended is None or span.ended > at) for span in self._spans)
-
-    def _starts(self, after: int, until: int) -> int:
-        return sum(after < int(span.began) <= until for span in self._spans)
 
 
 def _moment(at: int) -> dict[str, Any]:
