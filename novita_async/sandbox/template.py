@@ -147,8 +147,7 @@ class Template:
         """Start as a Dockerfile does, and do what it does.
 
         Args:
-            dockerfile: its text, or its path; a relative path is one of the build context. A file is read when the
-                template is built.
+            dockerfile: its text, or its path, which is read when the template is built.
 
         Raises:
             ValidationError: it cannot be read, has several stages, or does what a template cannot.
@@ -159,7 +158,7 @@ class Template:
             return self._from(image=read_into(self, dockerfile))
         if self._dockerfile is not None:
             raise ValidationError("a template has one Dockerfile")
-        self._dockerfile = (len(self._steps), Path(self._context_path, dockerfile))
+        self._dockerfile = (len(self._steps), Path(dockerfile))
         return self._from(image=None)
 
     def _from(

@@ -392,7 +392,7 @@ def test_a_dockerfile_becomes_the_same_steps(context: Path):
 
 def test_a_dockerfile_that_says_nothing_of_them_ends_as_the_user_in_its_home(context: Path):
     (context / "Dockerfile").write_text("FROM debian\n")
-    template = Template(context).run_cmd("before").from_dockerfile("Dockerfile").run_cmd("after")
+    template = Template(context).run_cmd("before").from_dockerfile(context / "Dockerfile").run_cmd("after")
     steps = [(step["type"], step["args"][0]) for step in template.plan().body["steps"]]
     assert steps == [
         ("RUN", "before"),
@@ -586,7 +586,7 @@ async def test_what_cannot_be_built_is_refused_before_a_byte_leaves(
     with pytest.raises(ValidationError, match="no such file"):
         await build(Template(context).copy("gone", "/x"), "web")
     with pytest.raises(ValidationError, match="Dockerfile cannot be read"):
-        await build(Template(context).from_dockerfile("Dockerfile"), "web")
+        await build(Template(context).from_dockerfile(context / "Dockerfile"), "web")
     assert platform.requests == []
 
 

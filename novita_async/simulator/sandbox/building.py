@@ -196,21 +196,21 @@ class Builder:
                 await self._machine.start(process, seconds=None)
         if recipe.readyCmd:
             self._log(f"Waiting for template to be ready: {recipe.readyCmd}", "info", "finalize")
-            async with aclosing(self._tries(recipe.readyCmd)) as tries:
+            async with aclosing(self._tries(recipe.readyCmd, process)) as tries:
                 async for ready in tries:
                     if ready:
                         break
             self._log("Template is ready", "info", "finalize")
-        if process is not None and process.end is not None and process.end.code:
-            raise StepFailed("finalize", f"start command failed: {process.end.status}")
+        _check_started(process)
 
-    async def _tries(self, command: str) -> AsyncGenerator[bool, None]:
+    async def _tries(self, command: str, started: Process | None) -> AsyncGenerator[bool, None]:
         if waiting := _SLEEP.fullmatch(command):  # by the clock, which a test can turn
             await self._clock.sleep(float(waiting[1]))
             yield True
             return
         deadline = self._clock.monotonic() + _READY_SECONDS
         while self._clock.monotonic() < deadline:
+            _check_started(started)
             process = self._process(command, self._user.name)
             with process.watch() as watch, held(self._clock):
                 await self._machine.start(process, seconds=RUN_SECONDS)
@@ -233,6 +233,11 @@ def _process(machine: Machine, command: str, envs: dict[str, str], cwd: str, use
     config = Config(cmd="/bin/bash", args=["-l", "-c", command], envs=envs, cwd=cwd)
     inside = Command(config.cmd, config.args, envs, cwd, user, machine.wanted.allow_internet_access)
     return Process(config, inside, clock=machine.clock, stdin=False, tag=None)
+
+
+def _check_started(process: Process | None) -> None:
+    if process is not None and process.end is not None and process.end.code:
+        raise StepFailed("finalize", f"start command failed: {process.end.status}")
 
 
 def _short(text: str) -> str:

@@ -204,6 +204,13 @@ async def test_a_ready_command_that_only_waits_does_so_by_the_clock(shop: Shop):
 
 
 @ANY
+async def test_a_start_command_that_fails_ends_the_build(shop: Shop):
+    told = await shop.build(await shop.register(), startCmd="exit 5", readyCmd="false", turn=0.5)
+    if shop.room.isolated:
+        assert told["reason"] == {"step": "finalize", "message": "start command failed: exit status 5"}
+
+
+@ANY
 async def test_builds_that_are_under_way_end_with_the_simulator(shop: Shop):
     made = await shop.register()
     path = f"/v2/templates/{made['templateID']}/builds/{made['buildID']}"
