@@ -61,6 +61,7 @@ class AsyncNovita:
         domain: NOVITA_DOMAIN; the sandbox domain.
         endpoint_base_url: NOVITA_ENDPOINT_BASE_URL; the serverless job gateway.
         assets_url: NOVITA_ASSETS_URL; where files are left for media models.
+        projects_url: NOVITA_PROJECTS_URL; where projects of sandboxes are hosted.
         profile: NOVITA_PROFILE; a table of `~/.config/novita-async/config.toml`.
         timeouts: limits of time; see `Timeouts`.
         limits: bounds on what is done at once; see `Limits`.
@@ -98,6 +99,7 @@ class AsyncNovita:
         domain: str | None = None,
         endpoint_base_url: str | None = None,
         assets_url: str | None = None,
+        projects_url: str | None = None,
         profile: str | None = None,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
@@ -122,6 +124,7 @@ class AsyncNovita:
             domain=domain,
             endpoint_base_url=endpoint_base_url,
             assets_url=assets_url,
+            projects_url=projects_url,
             profile=profile,
             timeouts=timeouts,
             limits=limits,

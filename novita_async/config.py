@@ -9,6 +9,7 @@
     sandbox_url         NOVITA_SANDBOX_URL          https://49983-{sandbox id}.{domain}, one for all when given
     endpoint_base_url   NOVITA_ENDPOINT_BASE_URL    https://async-public.serverless.novita.ai/v1
     assets_url          NOVITA_ASSETS_URL           https://assets.novitai.com, where files are left for media models
+    projects_url        NOVITA_PROJECTS_URL         https://artifact.novita.ai/v1, which hosts sandboxes' projects
     profile             NOVITA_PROFILE              "default", a table of ~/.config/novita-async/config.toml
 
 A profile is a TOML table whose keys are the argument names:
@@ -33,7 +34,10 @@ from .errors import ConfigError
 
 __all__ = ["TIERS", "Limits", "RetryPolicy", "Settings", "Timeouts", "adjusted", "load_settings"]
 
-_TEXTS = ("api_key", "base_url", "llm_base_url", "api_url", "sandbox_url", "domain", "endpoint_base_url", "assets_url")
+_TEXTS = (
+    *("api_key", "base_url", "llm_base_url", "api_url", "sandbox_url", "domain"),
+    *("endpoint_base_url", "assets_url", "projects_url"),
+)
 
 
 #: The account's tiers, by what was topped up (contract/llm.md 4).
@@ -156,6 +160,7 @@ class Settings:
     domain: str = "us-phx-1.sandbox.novita.ai"
     endpoint_base_url: str = "https://async-public.serverless.novita.ai/v1"
     assets_url: str = "https://assets.novitai.com"
+    projects_url: str = "https://artifact.novita.ai/v1"
     timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

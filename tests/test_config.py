@@ -59,6 +59,7 @@ def test_defaults_are_the_platforms():
         ("NOVITA_SANDBOX_URL", "sandbox_url"),
         ("NOVITA_ENDPOINT_BASE_URL", "endpoint_base_url"),
         ("NOVITA_ASSETS_URL", "assets_url"),
+        ("NOVITA_PROJECTS_URL", "projects_url"),
     ],
 )
 def test_each_address_has_its_variable(variable: str, attribute: str, monkeypatch: pytest.MonkeyPatch):

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Deployment", "Project", "ProjectDatabase", "ProjectEvent", "Projects"]
 
-_BASE = "https://artifact.novita.ai/v1"
 _NAME = re.compile(r"[a-z][a-z0-9-]{2,62}")
 _SILENCE = 600.0  # seconds that a build may take over one line
 
@@ -351,7 +350,7 @@ class Projects:
         bearer = {"authorization": f"Bearer {self._runtime.settings.require_key()}"}
         return Call(
             method=method,
-            url=f"{_BASE}/projects{path}",
+            url=f"{self._runtime.settings.projects_url}/projects{path}",
             body=None if body is None else json_body(body),
             headers=bearer | call_headers(headers),
             auth=Auth.KEY,

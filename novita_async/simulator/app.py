@@ -286,6 +286,7 @@ class Simulator:
             "NOVITA_API_URL": url,
             "NOVITA_SANDBOX_URL": url,
             "NOVITA_ASSETS_URL": url,
+            "NOVITA_PROJECTS_URL": url,
         }
 
     # ---------------------------------------------------------------------------------------- for tests
