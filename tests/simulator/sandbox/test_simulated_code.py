@@ -143,7 +143,50 @@ async def test_results_come_in_every_form_the_kernel_makes_of_them(code: Interpr
     assert (raw["latex"], raw["png"], raw["extra"]) == ("x^2", "cGljdHVyZQ==", {"a/b": "own"})
     assert "text" not in raw
     assert (frame["text"], frame["is_main_result"], frame["data"]) == ("frame", True, {"a": [1, 2]})
-    assert frame["json"] == {"k": None}
+    assert (frame["json"], frame["chart"]["type"]) == ({"k": None}, "pie")
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("matplotlib", "pandas")),
+    reason="matplotlib or pandas, from which charts and tables are made, is not installed",
+)
+@any_room
+async def test_plots_and_tables_are_told_as_data_too(code: Interpreter) -> None:
+    async def shown(plot: str) -> dict[str, Any]:
+        ran = await code.run(f"import matplotlib.pyplot as plt, pandas\n{plot}\nplt.show()")
+        assert ran.error is None, ran.error
+        (result,) = ran.results
+        assert result["png"]
+        return result["chart"]
+
+    lines = await shown(
+        "plt.plot([1, 2], [3, 4], label='L'); plt.title('T'); plt.xlabel('Time (s)'); plt.yscale('log')"
+    )
+    assert (lines["type"], lines["title"], lines["x_unit"], lines["y_scale"]) == ("line", "T", "s", "log")
+    assert lines["elements"] == [{"label": "L", "points": [[1, 3], [2, 4]]}]
+    dates = await shown("plt.plot(pandas.to_datetime(['2026-01-01', '2026-01-02']), [1, 2])")
+    assert (dates["x_scale"], dates["elements"][0]["points"][0][1]) == ("datetime", 1)
+    assert (await shown("plt.scatter([1], [2])"))["elements"][0]["points"] == [[1, 2]]
+    bars = [{"label": "a", "group": "g", "value": 1}, {"label": "b", "group": "g", "value": 2}]
+    for kind in ("bar", "barh"):
+        assert (await shown(f"plt.{kind}(['a', 'b'], [1, 2], label='g')"))["elements"] == bars
+    assert (await shown("plt.pie([1, 3], labels=['x', 'y'])"))["elements"][0] == {
+        "label": "x",
+        "angle": 90,
+        "radius": 1,
+    }
+    (box,) = (await shown("plt.boxplot([[1, 2, 3, 4, 30]])"))["elements"]
+    quartiles = {"min": 1, "first_quartile": 2, "median": 3, "third_quartile": 4, "max": 4}
+    assert box == {"label": "1", "outliers": [30]} | quartiles
+    both = await shown("f, (a, b) = plt.subplots(1, 2); a.plot([1]); b.bar(['q'], [2]); f.suptitle('S')")
+    assert (both["title"], [chart["type"] for chart in both["elements"]]) == ("S", ["line", "bar"])
+    assert (await shown("plt.imshow([[0, 1]])"))["type"] == "unknown"
+
+    (table,) = (
+        await code.run("pandas.DataFrame({'a': [1, 2], 'day': pandas.to_datetime(['2026-01-01'] * 2)})")
+    ).results
+    assert table["data"]["a"] == [1, 2]
+    assert table["data"]["day"][0].startswith("2026-01-01T00:00:00")
 
 
 @any_room

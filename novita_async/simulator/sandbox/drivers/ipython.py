@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import secrets
 import shutil
 import signal
@@ -92,13 +93,131 @@ def show_data(shell: Any) -> None:
     for formatter in (DataFormatter(parent=display), ChartFormatter(parent=display)):
         display.formatters[formatter.format_type] = formatter
         display.active_types = [*display.active_types, formatter.format_type]
-    display.formatters["e2b/data"].for_type_by_name("pandas.core.frame", "DataFrame", table)
+    for module in ("pandas.core.frame", "pandas"):  # before and since 3.0
+        display.formatters["e2b/data"].for_type_by_name(module, "DataFrame", table)
+    # What is known of Figure itself is forgotten whenever the format of its pictures is set.
+    display.formatters["e2b/chart"].for_type_by_name("matplotlib.figure", "FigureBase", chart)
 
 
 def table(frame: Any) -> dict[str, list[Any]]:
     """The columns of a data frame, times as text."""
     told = json.loads(frame.to_json(orient="split", date_format="iso"))
     return {str(name): [row[number] for row in told["data"]] for number, name in enumerate(told["columns"])}
+
+
+def chart(figure: Any) -> dict[str, Any]:
+    """What a figure of matplotlib shows; several charts in one are a superchart."""
+    charts = [chart_of(axes) for axes in figure.axes]
+    if len(charts) == 1:
+        return charts[0]
+    title = figure.get_suptitle() or None
+    return {"type": "superchart" if charts else "unknown", "title": title, "elements": charts}
+
+
+def chart_of(axes: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {"type": "unknown", "title": axes.get_title() or None, "elements": []}
+    for name in "xy":
+        label = getattr(axes, f"get_{name}label")()
+        unit = re.search(r"\(([^)]*)\)", label)
+        told |= {f"{name}_label": label or None, f"{name}_unit": unit[1] if unit else None}
+    wedges = [patch for patch in axes.patches if is_a(patch, "Wedge")]
+    bars = [each for each in axes.containers if is_a(each, "BarContainer")]
+    dots = [each for each in axes.collections if is_a(each, "PathCollection")]
+    boxes = [line for line in axes.lines if is_box(line)]
+    if wedges:
+        return {"type": "pie", "title": told["title"], "elements": [slice_of(wedge) for wedge in wedges]}
+    if bars:
+        return told | {"type": "bar", "elements": [bar for group in bars for bar in bars_of(axes, group)]}
+    if boxes:
+        return told | {"type": "box_and_whisker", "elements": [box_of(axes, line) for line in boxes]}
+    if not axes.lines and not dots:
+        return told
+    elements = [points_of(line, zip(*line.get_data(orig=True), strict=True)) for line in axes.lines]
+    elements += [points_of(each, each.get_offsets().tolist()) for each in dots]
+    for name in "xy":
+        axis = getattr(axes, f"{name}axis")
+        told |= {
+            f"{name}_scale": scale_of(axis),
+            f"{name}_ticks": [plain(tick) for tick in axis.get_ticklocs()],
+            f"{name}_tick_labels": [label.get_text() for label in axis.get_ticklabels()],
+        }
+    return told | {"type": "line" if axes.lines else "scatter", "elements": elements}
+
+
+def is_a(thing: Any, name: str) -> bool:
+    return name in (kind.__name__ for kind in type(thing).__mro__)
+
+
+def slice_of(wedge: Any) -> dict[str, Any]:
+    return {"label": wedge.get_label(), "angle": plain(wedge.theta2 - wedge.theta1), "radius": plain(wedge.r)}
+
+
+def bars_of(axes: Any, group: Any) -> list[dict[str, Any]]:
+    """The bars of a group, which lie along x or along y; they are called as the ticks in their middle are."""
+    upright = group.orientation != "horizontal"
+    names = tick_names(axes.xaxis if upright else axes.yaxis)
+    told: list[dict[str, Any]] = []
+    for bar in group:
+        middle = bar.get_x() + bar.get_width() / 2 if upright else bar.get_y() + bar.get_height() / 2
+        value = plain(bar.get_height() if upright else bar.get_width())
+        label = names.get(round(float(middle), 6), str(plain(middle)))
+        told.append({"label": label, "group": group.get_label(), "value": value})
+    return told
+
+
+def is_box(line: Any) -> bool:
+    """Whether a line goes once around a box of a box plot."""
+    x, y = line.get_data()
+    return len(x) >= 5 and (x[0], y[0]) == (x[-1], y[-1]) and str(line.get_label()).startswith("_")
+
+
+def box_of(axes: Any, box: Any) -> dict[str, Any]:
+    """A box, with the median, the whiskers and the outliers that are drawn at its place, upright as it stands."""
+    x, y = box.get_data()
+    middle, low, high = (min(x) + max(x)) / 2, min(y), max(y)
+    median, ends, outliers = low, [low, high], []
+    for line in axes.lines:
+        xs, ys = line.get_data()
+        if line is box or not len(xs) or abs((min(xs) + max(xs)) / 2 - middle) > 1e-9:
+            continue
+        if line.get_linestyle() == "None":
+            outliers = [plain(value) for value in ys]
+        elif len(ys) == 2 and ys[0] == ys[1] and low <= ys[0] <= high:
+            median = ys[0]
+        else:
+            ends += list(ys)
+    return {
+        "label": tick_names(axes.xaxis).get(round(float(middle), 6), str(plain(middle))),
+        "min": plain(min(ends)),
+        "first_quartile": plain(low),
+        "median": plain(median),
+        "third_quartile": plain(high),
+        "max": plain(max(ends)),
+        "outliers": outliers,
+    }
+
+
+def points_of(drawn: Any, points: Any) -> dict[str, Any]:
+    return {"label": str(drawn.get_label()), "points": [[plain(x), plain(y)] for x, y in points]}
+
+
+def scale_of(axis: Any) -> str:
+    converter = type(axis.get_converter()).__name__
+    if "Date" in converter:
+        return "datetime"
+    return "categorical" if "StrCategory" in converter else axis.get_scale()
+
+
+def tick_names(axis: Any) -> dict[float, str]:
+    """The labels of an axis by where they stand."""
+    places = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=False)
+    return {round(float(place), 6): label.get_text() for place, label in places if label.get_text()}
+
+
+def plain(value: Any) -> Any:
+    """A number or a moment as JSON has it."""
+    value = value.item() if hasattr(value, "item") else value
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 # ------------------------------------------------------------------------------------------ the driver
