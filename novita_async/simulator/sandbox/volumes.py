@@ -91,7 +91,8 @@ class Volumes:
     async def mount_all(self, life: Life) -> None:
         """Mount what a sandbox has."""
         for mount in life.mounts:
-            await self._attach(life, self._free(mount), mount.path)
+            # What is moved has to be known as moved, or the end of the sandbox would take it along.
+            await uninterrupted(self._attach(life, self._free(mount), mount.path))
 
     async def release(self, life: Life) -> None:
         """Take every volume out of a sandbox; its mounts stay known."""
@@ -105,12 +106,11 @@ class Volumes:
         return json_reply([await self._told(volume, token=False) for volume in self._volumes.values()])
 
     async def _create(self, call: Call) -> Reply:
-        new = await read(call, _New)
+        new, base = await read(call, _New), await self._sandboxes.base()
         if not _NAME.fullmatch(new.name):
             raise refusal(400, "a volume's name has letters, digits, _ and -")
         if any(volume.name == new.name for volume in self._volumes.values()):
             raise refusal(400, f"volume '{new.name}' already exists")
-        base = await self._sandboxes.base()
         self._directory = base / "volumes"
         directory = self._directory / f"vol{token_hex(10)}"
         volume = _Volume(new.name, directory=directory, quota_gib=new.quotaSizeGiB or _DEFAULT_GIB)
@@ -224,15 +224,15 @@ def _move_out(directory: Path, tree: Tree, path: str, known: tuple[int, int]) ->
 
 def _used(volume: _Volume) -> int:
     """Bytes of its files, wherever it is."""
-    if volume.at is None:
-        fd = os.open(volume.directory, os.O_RDONLY | os.O_DIRECTORY)
-    else:
-        life, path, _ = volume.at
-        try:
+    try:
+        if volume.at is None:
+            fd = os.open(volume.directory, os.O_RDONLY | os.O_DIRECTORY)
+        else:
+            life, path, _ = volume.at
             with life.machine.tree.locate(path, follow=False) as place:
                 fd = place.open_directory()
-        except OSError:
-            return 0  # its sandbox has removed it
+    except OSError:
+        return 0  # it is just being removed, or its sandbox has moved it away
     try:
         total = 0
         for _, _, files, directory in os.fwalk(dir_fd=fd):

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from novita_async.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,3 +132,29 @@ async def test_a_room_that_closes_leaves_no_volume(room: Room, judged: Judged, b
     await judged(*_mount(box))
     await box.run("mkdir -p data/x/y; chmod 0 data/x")
     await room.sandboxes.aclose()
+
+
+@anywhere
+@pytest.mark.parametrize("turns", range(0, 12, 2))
+async def test_a_create_whose_caller_goes_away_loses_no_volume(judged: Judged, turns: int) -> None:
+    volume = await _volume(judged)
+    mounted = await judged.room.create(volumeMounts=[{"name": "data", "path": "/home/user/data"}])
+    await mounted.run("echo x > data/x")
+    await judged("DELETE", f"/sandboxes/{mounted.id}", status=204)
+    wanted = {"templateID": "base", "volumeMounts": [{"name": "data", "path": "/home/user/data"}]}
+    creating = asyncio.ensure_future(judged.room("POST", "/sandboxes", wanted))
+    await SystemClock().sleep(turns * 0.01)
+    creating.cancel()
+    with suppress(asyncio.CancelledError):
+        await creating
+    for left in await judged("GET", "/v2/sandboxes"):
+        await judged("DELETE", f"/sandboxes/{left['sandboxID']}", status=204)
+    while "ending=0" not in repr(judged.room.sandboxes):  # what was begun is cleared up
+        await SystemClock().sleep(0.005)
+    assert (await judged("GET", f"/volumes/{volume['volumeID']}"))["usedSizeBytes"] == 2
+
+
+@anywhere
+async def test_of_two_volumes_of_one_name_made_at_once_one_is_refused(judged: Judged) -> None:
+    answers = await asyncio.gather(*(judged.room("POST", "/volumes", {"name": "data"}) for _ in range(4)))
+    assert sorted(answer.status for answer in answers) == [201, 400, 400, 400]
