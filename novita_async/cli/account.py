@@ -6,21 +6,19 @@ import asyncio
 import inspect
 import math
 import typing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from cyclopts import Group, Parameter
+from cyclopts import App, Group, Parameter
 from cyclopts.validators import Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from cyclopts import App
-
     from ..client import AsyncNovita
     from .process import Stop
 
-__all__ = ["Account", "adder"]
+__all__ = ["Account", "adder", "group"]
 
 _GRACE = 6.0  # seconds for taking things back when the user wants to end; killing a command or a sandbox has five
 _GROUP = Group("Account", sort_key=9)
@@ -31,7 +29,7 @@ _GROUP = Group("Account", sort_key=9)
 class Account:
     """What every command takes that talks to the platform."""
 
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     "the key; NOVITA_API_KEY when not given. Other users of this machine can see it while the command runs."
     api_url: str | None = None
     "the sandbox control plane; NOVITA_API_URL, or https://api.{domain}."
@@ -53,6 +51,18 @@ class Account:
         novita = AsyncNovita(api_key=self.api_key, api_url=self.api_url, domain=self.domain, timeouts=timeouts)
         novita.settings.require_key()
         return novita
+
+
+def group(*names: str, help: str) -> App:
+    """A command that has commands of its own."""
+    return App(name=names, help=help, default_parameter=Parameter(show_default=_default))
+
+
+def _default(value: object) -> str | None:
+    """What the help says is taken when nothing is given."""
+    if value in (None, False, ()):
+        return None
+    return ",".join(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else str(value)
 
 
 def adder(app: App, stop: Stop) -> Callable[..., None]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..errors import ValidationError
-from .account import adder
+from .account import adder, group
 from .execute import execute, has_input, line_of
 from .observe import events, logs, metrics
 from .output import All, Count, Format, Limit, Many, Page, Yes, confirm, each, pairs, say, show, show_one, taken
@@ -18,6 +18,8 @@ from .terminal import attach, has_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cyclopts import App
 
     from ..client import AsyncNovita
     from ..sandbox import SandboxInfo
@@ -61,7 +63,7 @@ _FIELDS: dict[str, Callable[[SandboxInfo], object]] = {
 
 def build(stop: Stop) -> App:
     """The commands, which end when `stop` is wanted."""
-    app = App(name=["sandbox", "sbx"], help="Sandboxes: make, list, enter, end them.")
+    app = group("sandbox", "sbx", help="Sandboxes: make, list, enter, end them.")
     add = adder(app, stop)
     add(create, "create", "cr")
     add(list_, "list", "ls")

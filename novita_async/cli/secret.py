@@ -6,16 +6,18 @@ import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ..errors import ValidationError
-from .account import adder
+from .account import adder, group
 from .output import All, Format, Limit, Many, Page, Yes, delete_each, say, show, show_one
 from .pipes import STDERR, STDIN, read, write
 from .process import no_echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cyclopts import App
 
     from ..client import AsyncNovita
     from ..sandbox.secrets import Secret
@@ -37,7 +39,7 @@ _COLUMNS: dict[str, Callable[[Secret], object]] = {
 
 def build(stop: Stop) -> App:
     """The commands, which end when `stop` is wanted."""
-    app = App(name="secret", help="Secrets: values that sandboxes use and never see.")
+    app = group("secret", help="Secrets: values that sandboxes use and never see.")
     add = adder(app, stop)
     add(create, "create")
     add(update, "update")

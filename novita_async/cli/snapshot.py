@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cyclopts import App
-
-from .account import adder
+from .account import adder, group
 from .output import All, Format, Limit, Page, Yes, delete_each, say, show, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cyclopts import App
 
     from ..client import AsyncNovita
     from ..sandbox.snapshots import Snapshot
@@ -23,7 +23,7 @@ _COLUMNS: dict[str, Callable[[Snapshot], object]] = {"id": lambda it: it.id, "na
 
 def build(stop: Stop) -> App:
     """The commands, which end when `stop` is wanted."""
-    app = App(name="snapshot", help="Snapshots: images of sandboxes, to make others from.")
+    app = group("snapshot", help="Snapshots: images of sandboxes, to make others from.")
     add = adder(app, stop)
     add(create, "create")
     add(list_, "list", "ls")

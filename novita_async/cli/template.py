@@ -6,17 +6,19 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ..errors import NotFound, ValidationError
 from ..runtime.clock import SystemClock
-from .account import adder
+from .account import adder, group
 from .output import All, Count, Format, Limit, Many, Page, Yes, confirm, delete_each, each, say, show, taken, text
 from .pipes import STDERR, write
 from .process import tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from cyclopts import App
 
     from ..client import AsyncNovita
     from ..sandbox.builds import BuildLog
@@ -46,7 +48,7 @@ _COLUMNS: dict[str, Callable[[TemplateInfo], object]] = {
 
 def build(stop: Stop) -> App:
     """The commands, which end when `stop` is wanted."""
-    app = App(name=["template", "tpl"], help="Templates: what sandboxes start from.")
+    app = group("template", "tpl", help="Templates: what sandboxes start from.")
     add = adder(app, stop)
     add(create, "create", "ct")
     add(build_, "build", "bd")

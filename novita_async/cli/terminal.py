@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from .pipes import STDIN, STDOUT, read, write
-from .process import CannotGoOn, owns_terminal, wish_to_end
+from .process import owns_terminal, wish_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,8 +30,8 @@ def has_terminal() -> bool:
     return owns_terminal() and sys.stdout.isatty()
 
 
-async def attach(sandbox: Sandbox, *, user: str | None = None, cwd: str | None = None) -> int:
-    """Run a login shell in a sandbox on this terminal until it ends.
+async def attach(sandbox: Sandbox) -> int:
+    """Run a login shell in a sandbox on this terminal, which there must be, until it ends.
 
     All keys go inside, Ctrl-C among them. Whatever happens, the terminal is as before afterwards.
 
@@ -39,15 +39,12 @@ async def attach(sandbox: Sandbox, *, user: str | None = None, cwd: str | None =
         The shell's exit code.
 
     Raises:
-        CannotGoOn: there is no terminal.
         SandboxEnded: the sandbox is gone or paused.
         SandboxUnreachable: the sandbox does not answer.
     """
-    if not has_terminal():
-        raise CannotGoOn("there is no terminal to connect; `sandbox exec ID -- COMMAND` needs none")
     cols, rows = _size()
     envs = {"TERM": os.environ.get("TERM") or "xterm-256color"}
-    pty = await sandbox.pty.create(cols=cols, rows=rows, user=user, cwd=cwd, envs=envs)
+    pty = await sandbox.pty.create(cols=cols, rows=rows, envs=envs)
     with _raw():
         try:
             code = await _converse(pty)

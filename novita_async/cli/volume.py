@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ..errors import ValidationError
-from .account import adder
+from .account import adder, group
 from .output import All, Count, Format, Limit, Page, Yes, delete_each, say, show, show_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cyclopts import App
 
     from ..client import AsyncNovita
     from ..sandbox.volumes import Volume
@@ -32,7 +34,7 @@ _COLUMNS: dict[str, Callable[[Volume], object]] = {
 
 def build(stop: Stop) -> App:
     """The commands, which end when `stop` is wanted."""
-    app = App(name="volume", help="Volumes: storage that outlives sandboxes.")
+    app = group("volume", help="Volumes: storage that outlives sandboxes.")
     add = adder(app, stop)
     add(create, "create")
     add(list_, "list", "ls")

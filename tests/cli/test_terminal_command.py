@@ -41,7 +41,7 @@ async def sandbox(novita: AsyncNovita) -> Sandbox:
 
 
 async def ended(process: asyncio.subprocess.Process) -> int:
-    async with asyncio.timeout(QUICK):
+    async with asyncio.timeout(3 * QUICK):
         return await process.wait()
 
 
