@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..errors import NovitaError
-    from ..runtime.call import Answer
+    from ..runtime.call import Answer, Call
     from .bodies import OnExit, OnTimeout
     from .control import Control
     from .session import Sandbox
@@ -303,7 +303,7 @@ class SandboxHandle:
         """
         body = mount(path, volume)
         call = self._control.call("POST", f"{path_of(self.id)}/volume-mounts", body, timeout=timeout)
-        return await self._with_volume(self._control.runtime.fetch(call, SandboxInfo))
+        return await self._with_volume(call)
 
     async def unmount(self, path: str, *, force: bool = False, timeout: float | None = None) -> SandboxInfo:
         """Unmount a volume.
@@ -321,7 +321,7 @@ class SandboxHandle:
         query = {"path": mount_path(path), **given(force="true" if force else None)}
         where = with_query(f"{path_of(self.id)}/volume-mounts", **query)
         call = self._control.call("DELETE", where, timeout=timeout)
-        return await self._with_volume(self._control.runtime.fetch(call, SandboxInfo))
+        return await self._with_volume(call)
 
     # ----------------------------------------------------------------------------------- what is told of it
 
@@ -406,12 +406,13 @@ class SandboxHandle:
             self._raise_missing(error)
             raise
 
-    async def _with_volume(self, asking: Any) -> SandboxInfo:
+    async def _with_volume(self, call: Call) -> SandboxInfo:
         try:
-            return await asking
+            answer = await self._control.runtime.request(call)
         except NotFound:
             await self.info()  # raises when it is the sandbox that is gone
             raise
+        return self._control.runtime.decode(answer, SandboxInfo) if answer.body.strip() else await self.info()
 
     def _raise_missing(self, error: NovitaError) -> None:
         """Say in other words that it is not there."""

@@ -28,12 +28,14 @@ _EVENTS = 100  # asked for a page, the most that there are
 
 
 class _Latest(msgspec.Struct):
-    sandboxes: dict[str, Metric]
+    # Nobody has seen such an answer: it may also hold the samples of a while, oldest first.
+    sandboxes: dict[str, Metric | list[Metric]]
 
 
 class _Events(Object):
     items: list[msgspec.Raw] | None = None
-    has_more: bool = msgspec.field(name="hasMore", default=False)
+    total: int = 0
+    has_more: bool | None = msgspec.field(name="hasMore", default=None)
 
 
 class Listing:
@@ -109,7 +111,9 @@ class Listing:
             path_of(sandbox_id)
         path = with_query("/sandboxes/metrics", sandbox_ids=",".join(sandbox_ids))
         call = self._control.call("GET", path, headers=extra_headers, timeout=timeout)
-        return (await self._runtime.fetch(call, _Latest)).sandboxes
+        found = (await self._runtime.fetch(call, _Latest)).sandboxes
+        latest = {name: told[-1:] if isinstance(told, list) else [told] for name, told in found.items()}
+        return {name: metric for name, told in latest.items() for metric in told}
 
     def events(
         self,
@@ -158,7 +162,9 @@ class Listing:
             page = await runtime.fetch(self._control.call("GET", path, headers=headers, timeout=timeout), _Events)
             decoder = runtime.decoders(Event)
             found = [decode(decoder, bytes(item)) for item in page.items or ()]
-            return found, str(offset + len(found)) if page.has_more else ""
+            seen = offset + len(found)
+            more = page.total > seen if page.has_more is None else page.has_more
+            return found, str(seen) if more else ""
 
         return cursored(fetch)
 

@@ -445,6 +445,22 @@ async def test_events_go_on_as_long_as_there_are_more(client: AsyncNovita, platf
         client.sandboxes.events(start=datetime(2026, 1, 1))
 
 
+async def test_answers_that_nobody_has_seen_are_read_in_more_than_one_form(
+    client: AsyncNovita, platform: Platform
+) -> None:
+    async def page(request: Request) -> Reply:
+        return json({"items": [{"eventID": query_of(request)["offset"]}], "total": 3})
+
+    platform.routes["GET /sandboxes/events"] = page
+    assert [event.id for event in await client.sandboxes.events()] == ["0", "1", "2"]
+    old, new = {"cpuCount": 1}, {"cpuCount": 2}
+    platform.routes["GET /sandboxes/metrics"] = answering({"sandboxes": {"a": new, "b": [old, new], "c": []}})
+    found = await client.sandboxes.metrics(["a", "b", "c"])
+    assert {name: metric.cpu_count for name, metric in found.items()} == {"a": 2, "b": 2}
+    platform.routes["DELETE /sandboxes/sbx1/volume-mounts"] = nothing
+    assert (await client.sandboxes.by_id("sbx1").unmount("/v")).id == "sbx1"
+
+
 async def test_logs_are_asked_for_as_the_contract_says(client: AsyncNovita, platform: Platform) -> None:
     entry = {"timestamp": "2026-01-01T00:00:00Z", "message": "m", "level": "loud", "fields": {"a": "b"}}
     platform.routes["GET /v2/sandboxes/sbx1/logs"] = answering({"logs": [entry]})

@@ -353,6 +353,15 @@ async def test_a_pool_refuses_what_cannot_be_sent(
     assert platform.requests == []
 
 
+async def test_a_pool_of_sandboxes_that_are_there(novita: AsyncNovita) -> None:
+    async with novita.sandboxes.pool("base", 2, envs={"A": "one"}) as pool:
+        assert pool.most == (await novita.sandboxes.quota()).limit.sandboxes
+        for _ in range(3):
+            async with pool.take() as sandbox:
+                assert (await sandbox.commands.run("echo $A")).stdout == "one\n"
+    assert await novita.sandboxes.list() == []
+
+
 # ----------------------------------------------------------------------------------------------- whatever happens
 
 
