@@ -188,14 +188,21 @@ class Sandboxes:
         machine.workdir, machine.user = image.workdir, image.user or machine.user
         try:
             await machine.build()
-            await self.volumes.mount_all(life)
+            await uninterrupted(self._mount(life))
             if image.start_cmd:
                 await start(machine, image)
-        except BaseException:
+        except BaseException as error:
             if not machine.ended:
                 self.end(life)
+            if isinstance(error, OSError):
+                raise refusal(500, f"the sandbox cannot be made: {error}") from error
             raise
         return life
+
+    async def _mount(self, life: Life) -> None:
+        async with life.turn:
+            check_alive(life)
+            await self.volumes.mount_all(life)
 
     async def workshop(self, image: Image) -> tuple[Machine, bool]:
         """A machine to build a template in, which is no sandbox; and whether its commands are isolated."""

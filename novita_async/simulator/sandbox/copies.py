@@ -13,7 +13,7 @@ import msgspec
 from ...runtime.clock import uninterrupted
 from ..router import Refusal, json_reply
 from . import bodies
-from .bodies import Order, page_of, read
+from .bodies import Order, page_of, read, refusal
 from .images import Image
 from .life import ENVD_VERSION, check_alive, ending_as_gone
 
@@ -158,6 +158,8 @@ async def _copied(sandboxes: Sandboxes, life: Life) -> Path:
         try:
             await sandboxes.volumes.release(life)
             return await life.machine.copy()
+        except OSError as error:
+            raise refusal(500, f"the files cannot be copied: {error}") from error
         finally:
             if not life.machine.ended:
                 await sandboxes.volumes.mount_all(life)

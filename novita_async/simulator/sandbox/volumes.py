@@ -20,6 +20,7 @@ from ...runtime.clock import uninterrupted
 from ...transport.protocol import Reply
 from ..router import json_reply
 from .bodies import Mount, read, refusal
+from .life import check_alive
 from .paths import Tree, remove_directory
 
 if TYPE_CHECKING:
@@ -89,10 +90,12 @@ class Volumes:
             self._free(mount)
 
     async def mount_all(self, life: Life) -> None:
-        """Mount what a sandbox has."""
+        """Mount what a sandbox has.
+
+        Not to be cancelled, and in its turn: what is moved has to be known as moved, or its end would take it along.
+        """
         for mount in life.mounts:
-            # What is moved has to be known as moved, or the end of the sandbox would take it along.
-            await uninterrupted(self._attach(life, self._free(mount), mount.path))
+            await self._attach(life, self._free(mount), mount.path)
 
     async def release(self, life: Life) -> None:
         """Take every volume out of a sandbox; its mounts stay known."""
@@ -146,8 +149,7 @@ class Volumes:
         volume = self._free(mount)
         if any(mount.path == other.path for other in life.mounts):
             raise refusal(400, f"there is a volume at {mount.path} already")
-        await uninterrupted(self._attach(life, volume, mount.path))
-        life.mounts.append(mount)
+        await uninterrupted(self._add(life, volume, mount))
         return json_reply(life.detail())
 
     async def _unmount(self, call: Call) -> Reply:
@@ -160,6 +162,12 @@ class Volumes:
             if volume.name == mount.name:
                 await uninterrupted(self._detach(volume))
         return json_reply(life.detail())
+
+    async def _add(self, life: Life, volume: _Volume, mount: Mount) -> None:
+        async with life.turn:
+            check_alive(life)
+            await self._attach(life, volume, mount.path)
+            life.mounts.append(mount)
 
     # The moves.
 
