@@ -7,7 +7,6 @@ import hashlib
 import math
 import re
 import shlex
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -150,6 +149,8 @@ async def make_of_image(templates: Templates, image: str, name: str) -> None:
 
 async def _start_gateway(sandbox: Sandbox, mcp: Mapping[str, Any]) -> None:
     """Start the MCP gateway in a new sandbox; without it the sandbox is of no use."""
+    import uuid
+
     command = f"mcp-gateway --config {shlex.quote(encode(mcp).decode())}"
     try:
         # The gateway leaves the token where `sandbox.mcp` reads it.
