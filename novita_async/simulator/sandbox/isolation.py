@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from ...runtime.clock import Clock
 
-__all__ = ["MARK", "USERS", "Command", "Isolation", "IsolationWarning", "Launch", "Layout", "User"]
+__all__ = ["MARK", "PROBE", "USERS", "Command", "Isolation", "IsolationWarning", "Launch", "Layout", "User"]
 
 
 class IsolationWarning(UserWarning):
@@ -149,6 +149,8 @@ _SHARED_ETC = (
     "ssl",
 )
 
+_SETTINGS = tuple(f"/proc/{name}" for name in ("acpi", "bus", "driver", "fs", "irq", "scsi", "sys", "sysrq-trigger"))
+
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # No core dumps, 20 GiB a file, 64 GiB of addresses: runtimes reserve far more than they use. A limit that is lower
@@ -171,6 +173,8 @@ read <&${{held[0]}} && exec "$2" --bind /proc/$held_PID/ns/user {_USERS}
 
 _TOOLS = ("bash", "env", "mount", "nsenter", "setpriv", "setsid", "unshare")
 
+#: How the directories are called in which it is tried.
+PROBE = "novita-probe-"
 _PROBE_SECONDS = 20.0
 
 #: The variable that every process of a sandbox starts with: by it plain ones are found.
@@ -224,7 +228,7 @@ class Isolation:
 
     async def _try(self, clock: Clock) -> str:
         """Let a command of each user join namespaces; return what went wrong, or ""."""
-        temporary = Path(await clock.to_thread(lambda: tempfile.mkdtemp(prefix="novita-probe-")))
+        temporary = Path(await clock.to_thread(lambda: tempfile.mkdtemp(prefix=PROBE)))
         layout = Layout(temporary / "sandbox")
         namespace = Namespace(self, layout, internet=False)
         try:
@@ -335,6 +339,9 @@ _DIE_WITH_PARENT = ["--pdeathsig", "KILL", "--"]
 def _system_mounts() -> list[str]:
     libraries = [f"/{name}" for name in _LIBRARIES if Path("/", name).is_dir()]
     args = ["--proc", "/proc", "--dev", "/dev"]
+    # This machine's settings. Where this process is root, what runs inside still owns them, without any capability.
+    for path in _SETTINGS:
+        args += ["--ro-bind-try", path, path]
     for path in ["/usr", *libraries, *(f"/etc/{name}" for name in _shared_etc())]:
         args += ["--ro-bind", path, path]
     return args

@@ -16,7 +16,7 @@ from .copying import copy_tree
 from .isolation import MARK, Layout
 from .namespace import Namespace
 from .paths import remove_directory
-from .resources import Meter, end_all, marked, sweep
+from .resources import Meter, are_stopped, end_all, marked, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .isolation import Isolation
     from .process import Process
     from .resources import Used
+    from .watch import Watcher
 
 __all__ = ["Machine", "NewSandbox", "held"]
 
@@ -66,6 +67,7 @@ class Machine:
         serial: grows with each sandbox; the order of lists.
         workdir, user: where and as whom commands run that say nothing of it; "" for the user's home.
         on_start: called with every process that has started, before it can have told anything.
+        watchers: what its open streams of file changes stand on.
         paused: its processes are stopped, and none is started.
         ended: it is gone, or going.
     """
@@ -93,6 +95,7 @@ class Machine:
         self.layout = Layout(base / self.id)
         self.tree = self.layout.tree
         self.on_start: Callable[[Process], object] | None = None
+        self.watchers: set[Watcher] = set()
         self.paused = False
         self.ended = False
         self._source = tree
@@ -179,6 +182,8 @@ class Machine:
         """Break off every stream; the processes live on."""
         for process in self.processes():
             process.drop_streams()
+        for watcher in self.watchers:
+            watcher.break_off()
 
     # Still, copied, measured.
 
@@ -196,19 +201,16 @@ class Machine:
             await self._others()
             if self.ended:
                 raise ProcessLookupError("the sandbox has ended")
-            if self._namespace is not None:
-                await self._namespace.signal(signal.SIGSTOP)
-            processes = self.processes()
-            await self.clock.to_thread(lambda: self._stopped(processes))
+            waiting = [process.outer for process in self.processes()]
+            # Again when one still runs: after `resume`, what waits for a process lets it go on once more, in its time.
+            while not await self.clock.to_thread(lambda: are_stopped([*self._pids(), *waiting])):
+                await self._signal(signal.SIGSTOP)
 
-    def _stopped(self, processes: list[Process]) -> None:
-        if self._namespace is None:
-            while sweep(self._marker, signal.SIGSTOP, unless="T"):  # one that is found may have started another
-                pass
-        for process in processes:
-            # What waits for a process stops after it, and must have before it can be told to go on.
-            with suppress(ChildProcessError):
-                os.waitid(os.P_PID, process.outer, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    async def _signal(self, number: int) -> None:
+        if self._namespace is not None:
+            await self._namespace.signal(number)
+        else:
+            await self.clock.to_thread(lambda: sweep(self._marker, number))
 
     async def resume(self) -> None:
         """Let them go on.
@@ -223,10 +225,7 @@ class Machine:
             await self._others()
             if self.ended:
                 raise ProcessLookupError("the sandbox has ended")
-            if self._namespace is not None:
-                await self._namespace.signal(signal.SIGCONT)
-            else:
-                await self.clock.to_thread(lambda: sweep(self._marker, signal.SIGCONT))
+            await self._signal(signal.SIGCONT)
             for process in self.processes():
                 with suppress(ProcessLookupError):
                     os.kill(process.outer, signal.SIGCONT)
@@ -281,6 +280,8 @@ class Machine:
         self.ended = True
         for process in self.processes():
             process.abandon()
+        for watcher in self.watchers:
+            watcher.break_off()
         if self._namespace is not None:
             self._namespace.kill()
 

@@ -105,7 +105,7 @@ class Namespace:
         await self._run(lambda directory: self._isolation.kill(directory, number))
 
     def pids(self) -> list[int]:
-        """The pids out here of what is inside, the first process included. Blocks."""
+        """The pids out here of what is inside, without the first process. Blocks."""
         try:
             ours = os.stat(f"/proc/{self._first}/ns/pid")
         except OSError:
@@ -113,7 +113,7 @@ class Namespace:
         found: list[int] = []
         for name in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if os.path.samestat(os.stat(f"/proc/{name}/ns/pid"), ours):
+                if int(name) != self._first and os.path.samestat(os.stat(f"/proc/{name}/ns/pid"), ours):
                     found.append(int(name))
             except OSError:
                 continue
@@ -126,8 +126,6 @@ class Namespace:
         if self._pidfd >= 0:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        elif self._holder is not None and self._holder.returncode is None:
-            self._holder.kill()
 
     async def aclose(self) -> None:
         """The same, and wait until nothing is left. Safe to call twice."""

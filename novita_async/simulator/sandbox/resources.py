@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Meter", "Used", "disk_used", "end_all", "marked", "sweep"]
+__all__ = ["Meter", "Used", "are_stopped", "disk_used", "end_all", "marked", "sweep"]
 
 _DISK_SECONDS = 5.0
 
@@ -78,14 +79,13 @@ def marked(marker: str) -> list[int]:
     return [pid for pid, _ in _marked(marker)]
 
 
-def sweep(marker: str, number: int, *, unless: str = "") -> int:
-    """Send them a signal, but for those in this state (a letter of /proc); return how many there were. Blocks."""
+def sweep(marker: str, number: int) -> int:
+    """Send them a signal; return how many there were. Blocks."""
     found = 0
-    for pid, pidfd in _marked(marker, keep=True):
+    for _, pidfd in _marked(marker, keep=True):
         try:
-            if not unless or _state(pid) not in (unless, "Z"):
-                signal.pidfd_send_signal(pidfd, number)
-                found += 1
+            signal.pidfd_send_signal(pidfd, number)
+            found += 1
         except OSError:
             continue
         finally:
@@ -95,13 +95,17 @@ def sweep(marker: str, number: int, *, unless: str = "") -> int:
 
 def end_all(marker: str) -> None:
     """Kill them, and what they start meanwhile. Blocks."""
-    while sweep(marker, signal.SIGKILL, unless="Z"):
+    while sweep(marker, signal.SIGKILL):
         pass
 
 
-def _state(pid: int) -> str:
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return chr(file.read().rpartition(b")")[2].strip()[0])
+def are_stopped(pids: Iterable[int]) -> bool:
+    """Tell whether none of these processes runs. Blocks."""
+    for pid in pids:
+        with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            if file.read().rpartition(b")")[2].split()[0] not in (b"T", b"t", b"Z", b"X"):
+                return False
+    return True
 
 
 def _marked(marker: str, *, keep: bool = False) -> Iterable[tuple[int, int]]:

@@ -196,7 +196,7 @@ async def test_a_command_that_ended_can_be_connected_to_for_thirty_seconds(box: 
     assert caught.value.code == "not_found"
 
 
-async def test_what_a_command_leaves_in_its_group_ends_with_it(box: Box) -> None:
+async def test_the_end_of_a_command_does_not_wait_for_what_it_leaves_running(box: Box) -> None:
     done = await box.run("sleep 300 & echo $!")
     assert done.end == {"exited": True, "status": "exit status 0"}
 
