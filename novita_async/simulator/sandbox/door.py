@@ -71,6 +71,9 @@ class Door:
         machine = next((machine for machine in running if _is_signed(call, operation, machine)), None)
         if machine is None:
             raise _unauthorized()
+        expires = call.query.get("signature_expiration", "")
+        if expires and not (expires.isdecimal() and int(expires) >= machine.clock.time()):
+            raise Refusal(401, {"code": 401, "message": "signature is already expired"})
         return machine
 
 
@@ -87,8 +90,6 @@ def gone(sandbox_id: str) -> Refusal:
 
 def _is_signed(call: Call, operation: str, machine: Machine) -> bool:
     expires = call.query.get("signature_expiration", "")
-    if expires and (not expires.isdecimal() or int(expires) < machine.clock.time()):
-        return False
     made = signature(
         call.query.get("path", ""), operation, call.query.get("username", ""), machine.token, expires=expires
     )

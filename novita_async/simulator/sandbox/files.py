@@ -230,10 +230,13 @@ class _Upload:
         if self._mode is not None:
             os.fchmod(self._file.fileno(), self._mode)
         os.rename(self._staged, self._place.name, dst_dir_fd=self._place.fd)
+        # Whoever watches the directory is to hear of all that envd does: it makes the file, chowns it and writes it.
+        # These two change nothing, and are a change of permissions and a write to the kernel.
+        fd = self._file.fileno()
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode))
         if self._file.tell():
-            # Whoever watches the directory is to hear of a write too. This changes nothing, and is one to the kernel.
             with suppress(AttributeError, OSError):
-                os.posix_fallocate(self._file.fileno(), 0, 1)
+                os.posix_fallocate(fd, 0, 1)
         self._file.close()
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ def add_routes(router: Router, door: Door) -> None:
 
     async def get_watcher_events(session: Session[Watched]) -> dict[str, Any]:
         with _known(session):
-            changes = watchers.drain(session.machine, session.message.watcherId)
+            changes = await watchers.drain(session.machine, session.message.watcherId)
         return {"events": changes} if changes else {}
 
     async def remove_watcher(session: Session[Watched]) -> dict[str, Any]:
@@ -149,6 +149,7 @@ async def remove_(session: Session[Target]) -> dict[str, Any]:
 async def watch_dir(session: Session[Watch]) -> AsyncGenerator[dict[str, Any], None]:
     clock = session.machine.clock
     watcher = await _watch(session)
+    session.machine.watchers.add(watcher)
     try:
         deadline = None if session.timeout is None else clock.monotonic() + session.timeout
         yield {"start": {}}
@@ -169,6 +170,7 @@ async def watch_dir(session: Session[Watch]) -> AsyncGenerator[dict[str, Any], N
             for change in changes:
                 yield {"filesystem": change}
     finally:
+        session.machine.watchers.discard(watcher)
         watcher.close()
 
 

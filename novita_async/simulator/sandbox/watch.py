@@ -62,6 +62,8 @@ class Watcher:
         self._recursive = recursive
         self._names: dict[int, str] = {}
         self._fd = -1
+        self._stirred = asyncio.Event()
+        self._broken = False
 
     def open(self) -> None:
         """Begin. Blocks.
@@ -86,23 +88,29 @@ class Watcher:
     async def ready(self) -> None:
         """Wait until something has happened. A wait that is given up loses nothing."""
         loop = asyncio.get_running_loop()
-        happened = asyncio.Event()
-        loop.add_reader(self._fd, happened.set)
+        if not self._broken:
+            self._stirred.clear()
+        loop.add_reader(self._fd, self._stirred.set)
         try:
-            await happened.wait()
+            await self._stirred.wait()
         finally:
             loop.remove_reader(self._fd)
+
+    def break_off(self) -> None:
+        """Let whoever waits, now or later, be told that it is over."""
+        self._broken = True
+        self._stirred.set()
 
     async def take(self) -> list[Change]:
         """What has happened since the last call; it may turn out to be nothing.
 
         Raises:
-            ConnectionLost: the sandbox has ended.
+            ConnectionLost: the sandbox has ended, or the watch was broken off.
             OSError: more happened than the kernel keeps.
         """
         changes = await self.machine.clock.to_thread(self._read)
-        if self.machine.ended:
-            raise ConnectionLost("the sandbox ended")
+        if self._broken or self.machine.ended:
+            raise ConnectionLost("the sandbox ended, or was paused")
         return changes
 
     def close(self) -> None:
@@ -114,11 +122,13 @@ class Watcher:
     # Everything below blocks.
 
     def _read(self) -> list[Change]:
-        try:
-            data = os.read(self._fd, _READ_SIZE)
-        except BlockingIOError:
-            return []
         changes: list[Change] = []
+        with suppress(BlockingIOError):
+            while len(changes) < _MOST_KEPT:
+                self._understand(os.read(self._fd, _READ_SIZE), changes)
+        return changes
+
+    def _understand(self, data: bytes, changes: list[Change]) -> None:
         start = 0
         while start < len(data):
             watch, mask, _, length = _HEADER.unpack_from(data, start)
@@ -131,7 +141,6 @@ class Watcher:
                 self._names.pop(watch, None)
             elif name and watch in self._names:
                 self._happened(mask, _below(self._names[watch], name), changes)
-        return changes
 
     def _happened(self, mask: int, name: str, changes: list[Change]) -> None:
         kind = next((type_ for bit, type_ in _TYPES.items() if mask & bit), None)
@@ -144,11 +153,12 @@ class Watcher:
             elif mask & (_CREATE | _MOVED_TO):
                 # What was put into a new directory before it was watched is told as well.
                 found = self._descend(name)
-                changes += [_change(each, _TYPES[_CREATE]) for each in found if mask & _CREATE]
+                if mask & _CREATE:
+                    changes += found
 
-    def _descend(self, name: str) -> list[str]:
-        """Watch a directory with all below it; return what is in there. What is gone already is passed over."""
-        found: list[str] = []
+    def _descend(self, name: str) -> list[Change]:
+        """Watch a directory with all below it; return what it took to fill it. What is gone already is passed over."""
+        found: list[Change] = []
         pending = [name]
         while pending:
             name = pending.pop()
@@ -162,9 +172,12 @@ class Watcher:
                     self._add(fd, name)
                 with os.scandir(fd) as entries:
                     for entry in entries:
-                        found.append(_below(name, entry.name))
+                        below = _below(name, entry.name)
+                        found.append(_change(below, _TYPES[_CREATE]))
                         if entry.is_dir(follow_symlinks=False):
-                            pending.append(found[-1])
+                            pending.append(below)
+                        elif entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size:
+                            found.append(_change(below, _TYPES[_MODIFY]))
             except FileNotFoundError:
                 continue
             finally:
@@ -190,22 +203,29 @@ class _Polled:
         self.watcher = watcher
         self.kept: deque[Change] = deque()
         self.failure: OSError | None = None
+        self._taking = asyncio.Lock()
         self.task = asyncio.get_running_loop().create_task(self._collect(), name="a polled watcher")
 
     async def _collect(self) -> None:
         try:
             while True:
                 await self.watcher.ready()
-                self.kept += await self.watcher.take()
-                if len(self.kept) >= _MOST_KEPT:
-                    raise OSError(errno.EOVERFLOW, "more happened than is kept")
+                await self._take()
         except ConnectionLost:
             pass
         except OSError as error:
             self.failure = error
 
-    def drain(self) -> list[Change]:
-        if self.failure is not None and not self.kept:
+    async def _take(self) -> None:
+        async with self._taking:
+            self.kept += await self.watcher.take()
+        if len(self.kept) >= _MOST_KEPT:
+            raise OSError(errno.EOVERFLOW, "more happened than is kept")
+
+    async def drain(self) -> list[Change]:
+        if not self.task.done():
+            await self._take()  # what happened before the call is a part of its answer
+        elif self.failure is not None and not self.kept:
             raise self.failure
         changes = list(self.kept)
         self.kept.clear()
@@ -239,14 +259,14 @@ class Watchers:
         polled.task.add_done_callback(done)
         return watcher_id
 
-    def drain(self, machine: Machine, watcher_id: str) -> list[Change]:
+    async def drain(self, machine: Machine, watcher_id: str) -> list[Change]:
         """What happened since the last call.
 
         Raises:
             KeyError: no such watcher.
             OSError: more happened than can be kept.
         """
-        return self._find(machine, watcher_id).drain()
+        return await self._find(machine, watcher_id).drain()
 
     def remove(self, machine: Machine, watcher_id: str) -> None:
         """End a watcher; KeyError when there is none."""

@@ -263,7 +263,9 @@ async def watches() -> None:
     await sandbox.files.remove("d/c")
     await sandbox.files.write("d/end", "1")
     await asyncio.wait_for(done.wait(), 20)
-    assert [kind for name, kind in deep if name in ("a", "c")] == ["create", "write", "rename", "create", "remove"]
+    assert [kind for name, kind in deep if name in ("a", "c")] == [
+        *("create", "chmod", "write", "rename", "create", "remove")
+    ]
     assert ("e/b", "write") in deep
     assert ("e/b", "write") not in flat
     await first.stop()
@@ -310,7 +312,7 @@ def terminals_and_watches_at_once() -> None:
         events: list[tuple[str, str]] = []
         while ("a", "write") not in events:
             events += [(event.name, event.type.value) for event in watch.get_new_events()]
-        assert events == [("a", "create"), ("a", "write")]
+        assert events == [("a", "create"), ("a", "chmod"), ("a", "write")]
         watch.stop()
         with pytest.raises(official.SandboxException):
             watch.get_new_events()

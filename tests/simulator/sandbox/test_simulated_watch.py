@@ -53,7 +53,7 @@ async def test_calls_are_seen_as_commands_are(box: Box) -> None:
     async with aclosing(await watch(box)) as events:
         for content in (b"one", b"two"):
             await box.http("POST", "/files?path=d/a", content, content_type="application/octet-stream")
-            assert await until(events, "a", "WRITE") == [("a", "CREATE"), ("a", "WRITE")]
+            assert await until(events, "a", "WRITE") == [("a", "CREATE"), ("a", "CHMOD"), ("a", "WRITE")]
         assert (await box.http("GET", "/files?path=d/a")).body == b"two"
         await box.files("Move", source="d/a", destination="d/b")
         await box.files("Remove", path="d/b")
@@ -125,6 +125,22 @@ async def test_a_watch_breaks_off_when_its_sandbox_ends(box: Box) -> None:
         await asyncio.wait_for(waiting, 10)
 
 
+async def test_a_watch_breaks_off_when_its_sandbox_is_paused_and_a_polled_one_goes_on(box: Box) -> None:
+    made = (await box.files("CreateWatcher", path="")).json()["watcherId"]
+    events = await watch(box, "")
+    waiting = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    assert (await box.room("POST", f"/sandboxes/{box.id}/pause")).status == 204
+    with pytest.raises(ConnectionLost):
+        await asyncio.wait_for(waiting, 10)
+    assert (await box.room("POST", f"/sandboxes/{box.id}/connect", {"timeout": 60})).status == 201
+    await box.run("touch a")
+    seen: list[str] = []
+    while "a" not in seen:
+        told = (await box.files("GetWatcherEvents", watcherId=made)).json().get("events", [])
+        seen += [event["name"] for event in told]
+
+
 async def test_a_polled_watcher_keeps_what_happens_until_it_is_asked(box: Box) -> None:
     await box.files("MakeDir", path="d")
     made = (await box.files("CreateWatcher", path="d", recursive=True)).json()["watcherId"]
@@ -143,6 +159,17 @@ async def test_a_polled_watcher_keeps_what_happens_until_it_is_asked(box: Box) -
     assert (await box.files("RemoveWatcher", watcherId=made)).json() == {}
     for method in ("GetWatcherEvents", "RemoveWatcher"):
         assert (await box.files(method, watcherId=made)).status == 404
+
+
+async def test_an_answer_has_all_that_happened_before_it_was_asked_for(box: Box) -> None:
+    made = (await box.files("CreateWatcher", path="", recursive=True)).json()["watcherId"]
+    for number in range(5):
+        await box.files("MakeDir", path=f"d{number}")
+        await box.http("POST", f"/files?path=d{number}/a", b"x", content_type="application/octet-stream")
+        told = (await box.files("GetWatcherEvents", watcherId=made)).json()["events"]
+        seen = [(event["name"], event["type"]) for event in told]
+        assert seen[0] == (f"d{number}", "EVENT_TYPE_CREATE")
+        assert (f"d{number}/a", "EVENT_TYPE_WRITE") in seen
 
 
 async def test_a_watcher_of_another_sandbox_is_not_found(room: Room) -> None:
