@@ -10,7 +10,7 @@ from cyclopts.validators import Number
 
 from ..errors import NotFound, ValidationError
 from ..runtime.clock import SystemClock
-from .output import Count, Format, show, show_more, taken
+from .output import Count, Format, first, show, show_more
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -131,7 +131,7 @@ async def events(
         end=_moment("--end-time", end_time),
         oldest_first=order_asc,
     )
-    await show((await taken(found, limit=offset + limit))[offset:], _EVENTS, output)
+    await show((await first(found, offset + limit))[offset:], _EVENTS, output)
 
 
 async def _observe(

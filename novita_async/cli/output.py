@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 
 from ..errors import NovitaError, ValidationError
 from .pipes import STDERR, STDIN, STDOUT, read, write
-from .process import CannotGoOn, printable
+from .process import CannotGoOn, printable, tell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -32,12 +32,13 @@ __all__ = [
     "confirm",
     "delete_each",
     "each",
+    "first",
+    "paged",
     "pairs",
     "say",
     "show",
     "show_more",
     "show_one",
-    "taken",
 ]
 
 T = TypeVar("T")
@@ -220,8 +221,6 @@ async def each(names: Sequence[str], do: Callable[[str], Awaitable[bool]], done:
     Returns:
         The exit code.
     """
-    from .process import tell
-
     results: list[dict[str, str]] = []
     for name in dict.fromkeys(names):
         try:
@@ -253,16 +252,22 @@ async def delete_each(
     return await each(names, delete, "deleted", output)
 
 
-async def taken(pages: AsyncIterable[T], *, limit: int, page: int = 1, everything: bool = False) -> list[T]:
-    """One page of a long list, or all of it."""
-    first = 0 if everything else (page - 1) * limit
+async def paged(items: AsyncIterable[T] | Sequence[T], *, limit: int, page: int, everything: bool) -> Sequence[T]:
+    """One page of a list, or all of it. Says so when there is more."""
+    found = items if isinstance(items, Sequence) else await first(items, None if everything else page * limit + 1)
+    if everything:
+        return found
+    if len(found) > page * limit:
+        tell(f"there is more: --page {page + 1}, or --all")
+    return found[(page - 1) * limit : page * limit]
+
+
+async def first(items: AsyncIterable[T], count: int | None) -> list[T]:
+    """The first of a list that may be long; None for all of them."""
     found: list[T] = []
-    number = 0
-    async for item in pages:
-        if number >= first:
-            found.append(item)
-        number += 1
-        if not everything and len(found) == limit:
+    async for item in items:
+        found.append(item)
+        if len(found) == count:
             break
     return found
 

@@ -12,7 +12,7 @@ from ..errors import ValidationError
 from .account import adder, group
 from .execute import execute, has_input, line_of
 from .observe import events, logs, metrics
-from .output import All, Count, Format, Limit, Many, Page, Yes, confirm, each, pairs, say, show, show_one, taken
+from .output import All, Count, Format, Limit, Many, Page, Yes, confirm, each, paged, pairs, say, show, show_one
 from .snapshot import create as snapshot
 from .terminal import attach, has_terminal
 
@@ -183,7 +183,7 @@ async def list_(
         limit: how many a page has.
     """
     found = novita.sandboxes.list(state=_states(state), metadata=pairs("--metadata", metadata, several=True))
-    await show(await taken(found, limit=limit, page=page, everything=all), _COLUMNS, output)
+    await show(await paged(found, limit=limit, page=page, everything=all), _COLUMNS, output)
 
 
 async def info(novita: AsyncNovita, sandbox_id: str, /, *, output: Format = "pretty") -> None:

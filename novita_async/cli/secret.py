@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder, group
-from .output import All, Format, Limit, Many, Page, Yes, delete_each, say, show, show_one
+from .output import All, Format, Limit, Many, Page, Yes, delete_each, paged, say, show, show_one
 from .pipes import STDERR, STDIN, read, write
 from .process import no_echo
 
@@ -114,7 +114,7 @@ async def list_(
         page: which page, from 1.
     """
     secrets = await novita.sandboxes.secrets.list()
-    await show(secrets if all else secrets[(page - 1) * limit : page * limit], _COLUMNS, output)
+    await show(await paged(secrets, limit=limit, page=page, everything=all), _COLUMNS, output)
 
 
 async def get(novita: AsyncNovita, name: str, /, *, output: Format = "pretty") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .account import adder, group
-from .output import All, Format, Limit, Page, Yes, delete_each, say, show, taken
+from .output import All, Format, Limit, Page, Yes, delete_each, paged, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ async def list_(
         page: which page, from 1.
     """
     found = novita.sandboxes.snapshots.list(sandbox_id=sandbox_id)
-    await show(await taken(found, limit=limit, page=page, everything=all), _COLUMNS, output)
+    await show(await paged(found, limit=limit, page=page, everything=all), _COLUMNS, output)
 
 
 async def delete(novita: AsyncNovita, *snapshot_ids: str, yes: Yes = False, output: Format = "pretty") -> int:

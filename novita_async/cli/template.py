@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from ..errors import NotFound, ValidationError
 from ..runtime.clock import SystemClock
 from .account import adder, group
-from .output import All, Count, Format, Limit, Many, Page, Yes, confirm, delete_each, each, say, show, taken, text
+from .output import All, Count, Format, Limit, Many, Page, Yes, confirm, delete_each, each, paged, say, show, text
 from .pipes import STDERR, write
 from .process import tell
 
@@ -174,7 +174,7 @@ async def list_(
         limit: how many a page has.
     """
     found = novita.sandboxes.templates.list(kind=kind)
-    await show(await taken(found, limit=limit, page=page, everything=all), _COLUMNS, output)
+    await show(await paged(found, limit=limit, page=page, everything=all), _COLUMNS, output)
 
 
 async def publish(novita: AsyncNovita, *templates: str, yes: Yes = False, output: Format = "pretty") -> int:

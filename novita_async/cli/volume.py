@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder, group
-from .output import All, Count, Format, Limit, Page, Yes, delete_each, say, show, show_one
+from .output import All, Count, Format, Limit, Page, Yes, delete_each, paged, say, show, show_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ async def list_(
         page: which page, from 1.
     """
     volumes = await novita.sandboxes.volumes.list()
-    await show(volumes if all else volumes[(page - 1) * limit : page * limit], _COLUMNS, output)
+    await show(await paged(volumes, limit=limit, page=page, everything=all), _COLUMNS, output)
 
 
 async def get(novita: AsyncNovita, volume_id: str, /, *, output: Format = "pretty") -> None:

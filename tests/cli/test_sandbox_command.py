@@ -56,7 +56,9 @@ def test_a_list_is_data_on_request(command: Command) -> None:
 def test_a_list_has_filters_and_pages(command: Command) -> None:
     ids = {made(command, "-m", f"n={n}", "-m", "kind=a") for n in range(3)}
     assert [entry["metadata"]["n"] for entry in listed(command, "-m", "kind=a,n=1")] == ["1"]
-    pages = [listed(command, "-l", "2", "-p", str(page)) for page in (1, 2, 3)]
+    code, output, errors = command("sandbox", "list", "-l", "2", "-o", "json")
+    assert (code, errors) == (0, "novita-async: there is more: --page 2, or --all\n")
+    pages = [json.loads(output), *(listed(command, "-l", "2", "-p", page) for page in "23")]
     assert [len(page) for page in pages] == [2, 1, 0]
     assert {entry["sandboxID"] for page in pages for entry in page} == ids
     assert len(listed(command, "-l", "1", "--all")) == 3
