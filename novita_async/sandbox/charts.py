@@ -138,11 +138,13 @@ def chart_of(value: dict[str, Any]) -> Chart:
     kind = str(value.get("type"))
     known = {name: found for name, found in value.items() if found is not None}
     try:
+        if kind == "superchart":
+            known["elements"] = [
+                chart_of(each) for each in msgspec.convert(value.get("elements"), list[dict[str, Any]])
+            ]
         chart = msgspec.convert(known, _KINDS.get(kind, Chart), strict=False)
     except msgspec.ValidationError:
         elements = value.get("elements")
         chart = Chart(type=kind, elements=cast("list[Any]", elements) if isinstance(elements, list) else [])
-    if isinstance(chart, SuperChart):
-        chart.elements = [chart_of(element) if isinstance(element, dict) else element for element in chart.elements]  # pyright: ignore[reportUnknownArgumentType] - JSON
     remember(chart, encode(value))
     return chart

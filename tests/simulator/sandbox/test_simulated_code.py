@@ -145,6 +145,11 @@ async def test_results_come_in_every_form_the_kernel_makes_of_them(code: Interpr
     assert (frame["text"], frame["is_main_result"], frame["data"]) == ("frame", True, {"a": [1, 2]})
     assert (frame["json"], frame["chart"]["type"]) == ({"k": None}, "pie")
 
+    pictures = await code.run(
+        "from PIL import Image\nImage.new('RGB', (2, 2)).save('a.png')\nImage.new('L', (2, 2)).show()"
+    )
+    assert [bool(picture["png"]) for picture in pictures.results] == [True, True]
+
 
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("matplotlib", "pandas")),

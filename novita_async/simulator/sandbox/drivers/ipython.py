@@ -9,6 +9,8 @@ sandbox may have no network. The names of the sockets are relative, because thos
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import os
 import queue
@@ -52,6 +54,7 @@ def kernel(cwd: str) -> None:
     del os.environ["IPYTHONDIR"]
     os.chdir(cwd)
     show_data(app.shell)
+    sys.meta_path.insert(0, SavedPictures())
     app.shell.push({"_novita_envs": Variables()}, interactive=False)
     app.start()
 
@@ -72,6 +75,32 @@ class Variables:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+class SavedPictures:
+    """Lets pictures of Pillow that are saved to a file be displayed too, as the platform's own image does."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "PIL.Image":
+            return None
+        sys.meta_path.remove(self)
+        spec: Any = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            save = module.Image.save
+
+            def save_and_display(image: Any, fp: Any, *args: Any, **options: Any) -> None:
+                save(image, fp, *args, **options)
+                if isinstance(fp, str | os.PathLike):  # a kernel itself saves to buffers
+                    shown: Any = importlib.import_module("IPython.display")
+                    shown.display(image)
+
+            module.Image.save = save_and_display
+
+        spec.loader.exec_module = exec_module
+        return spec
 
 
 def show_data(shell: Any) -> None:
