@@ -23,6 +23,7 @@ FACING = (
     *("runtime.task.Task", "runtime.tasks.TaskSet", "runtime.pages.Pages"),
     *("gpu.Instances", "gpu.Instance", "gpu.Product", "gpu.Products"),
     *("sandbox.Sandboxes", "sandbox.Sandbox", "sandbox.Commands", "sandbox.Command", "sandbox.Files"),
+    *("sandbox.Code", "sandbox.CodeStream", "sandbox.Execution", "sandbox.Result"),
     *("sandbox.SandboxHandle", "sandbox.Pool", "sandbox.PortSocket", "sandbox.PortAnswer", "sandbox.Projects"),
     *("sandbox.Snapshots", "sandbox.Volumes", "sandbox.Secrets", "sandbox.Teams"),
     *("simulator.Script", "simulator.Received", "simulator.Refuse", "simulator.Drop", "simulator.Stream"),
