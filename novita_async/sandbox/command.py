@@ -179,8 +179,8 @@ class Command:
                 continue
             except NotFound as error:  # a Connect may be refused inside its stream too
                 raise _ended_unseen() from error
-            if message.event.start is None:
-                self._waits = None  # it is more than the peer's readiness to begin
+            if message.event.start is None and message.event.end is None:
+                self._waits = None  # it is more than a stream that begins and ends
             return message
 
     async def _take_up(self, since: float, broken: NovitaError | None) -> None:

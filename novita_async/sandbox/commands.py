@@ -215,7 +215,7 @@ class Commands:
                 pid = await start_of(envd, stream)
                 if journal is None:
                     return Command(envd, stream, pid=pid, user=user, timeout=timeout, ends=ends, stdin=stdin)
-                await journal.opened(envd, stream, pid, user)
+                await journal.opened(stream, sandbox_id=envd.sandbox_id)
             except BaseException:
                 await stream.aclose()
                 raise

@@ -38,14 +38,17 @@ code=$?; umask 077; echo "$code" >"$1/part" && mv "$1/part" "$1/code"
 """
 # What bash itself has to say, of processes that it ended for instance, must not get into the output.
 _FOLLOWER = """
-cd "$1" || exit 66
 exec 3>&2 2>/dev/null
+cd "$1" && [ -e lock ] || exit 66
 tail -c +"$2" -f out & tail -c +"$3" -f err >&3 &
 trap 'kill $(jobs -p); exit 143' TERM
 flock -s lock true & wait $!
 kill $(jobs -p)
 exit 0
 """
+_PLAIN = {"BASH_ENV": "", "LC_ALL": "C"}  # for the same reason: no script of the sandbox's, no word about locales
+_NO_FILES = 66  # what a follower says that finds nothing to follow
+_READY = 5.0  # seconds in which a wrapper has made it all, when nobody has heard it say so
 _STEP = 1 << 20  # bytes of a file for one call
 _ASIDE = 5.0  # seconds for what is only tidying up
 
@@ -60,24 +63,24 @@ class Journal:
         """The arguments of the bash that runs the command."""
         return ["-c", _WRAPPER, "durable", self.directory, cmd]
 
-    async def opened(self, envd: Envd, stream: SandboxStream[Message], pid: int, user: str | None) -> None:
+    async def opened(self, stream: SandboxStream[Message], *, sandbox_id: str) -> None:
         """Wait until the wrapper has everything ready.
 
         Raises:
             CommandFailed: it cannot, as the sandbox lacks something that it needs.
         """
         said = b""
-        async for message in stream:
-            event = message.event
-            if event.data is not None:
-                said += event.data.stderr
-                if event.data.stdout:
-                    return
-            if event.end is not None:
-                words = f"durable commands cannot run in this sandbox: {event.end.error or 'the wrapper ended'}"
-                text = said.decode(errors="replace") or words
-                raise CommandFailed(event.end.exitCode, stderr=text, error=words, sandbox_id=envd.sandbox_id)
-        raise await envd.explain(StreamCut("the stream ended before its command began"))
+        with suppress(SandboxUnreachable):  # then it is looked for as one that has begun
+            async for message in stream:
+                event = message.event
+                if event.data is not None:
+                    said += event.data.stderr
+                    if event.data.stdout:
+                        return
+                if event.end is not None:
+                    words = f"durable commands cannot run in this sandbox: {event.end.error or 'the wrapper ended'}"
+                    text = said.decode(errors="replace") or words
+                    raise CommandFailed(event.end.exitCode, stderr=text, error=words, sandbox_id=sandbox_id)
 
 
 class DurableCommand(Command):
@@ -99,11 +102,13 @@ class DurableCommand(Command):
         self._seen = {"out": 0, "err": 0}
         self._follower: ProcessRef | None = None
         self._killed = False
+        self._began = self._clock.monotonic()
 
     async def _reopen(self, limit: float) -> SandboxStream[Message]:
         await self._dismiss()
         offsets = [str(self._seen[name] + 1) for name in ("out", "err")]
-        process = {"cmd": "/bin/bash", "args": ["-c", _FOLLOWER, "follow", self._directory, *offsets]}
+        args = ["-c", _FOLLOWER, "follow", self._directory, *offsets]
+        process = {"cmd": "/bin/bash", "args": args, "envs": _PLAIN}
         attempts = attempts_of(
             self._envd,
             "Start",
@@ -136,6 +141,8 @@ class DurableCommand(Command):
             if self._stream is not None:
                 await self._stream.finish()
             self._stream = None
+            if event.end.exitCode == _NO_FILES and self._clock.monotonic() - self._began > _READY:
+                raise StreamCut("the files that a durable command writes into are gone")
             if event.end.exitCode != 0:
                 words = event.end.error or f"exit status {event.end.exitCode}"
                 now = self._clock.monotonic()
@@ -155,9 +162,12 @@ class DurableCommand(Command):
 
     async def _conclude(self) -> None:
         """Read what is left, and how it ended, now that nothing more is written."""
-        for name in ("out", "err"):
-            while rest := await self._rest(name):
-                self._see(name, rest)
+        try:
+            for name in ("out", "err"):
+                while rest := await self._rest(name):
+                    self._see(name, rest)
+        except NotFound as error:
+            raise StreamCut("the files that a durable command writes into are gone") from error
         try:
             answer = await self._read("code")
         except NotFound as error:

@@ -388,6 +388,28 @@ async def test_the_end_of_a_durable_command_is_read_through_breaks(
     assert flaky.drops == 3
 
 
+async def test_a_durable_command_whose_beginning_is_not_heard_is_followed_all_the_same(
+    sandbox: Sandbox, novita_simulator: Simulator
+) -> None:
+    novita_simulator.fault("POST", "/process.Process/Start", Drop.in_body(after=1))
+    assert (await sandbox.commands.run("echo a; sleep 0.1; echo b", durable=True)).stdout == "a\nb\n"
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_durable_command_whose_files_are_removed_is_no_success(sandbox: Sandbox, ends: bool) -> None:
+    async with await sandbox.commands.run("echo a; read x", durable=True, background=True, stdin=True) as command:
+        assert await anext(command) == Output("stdout", "a\n")
+        await sandbox.commands.run("rm -r /tmp/.novita-*")
+        if ends:
+            await command.close_stdin()
+        else:
+            (follower,) = [info for info in await sandbox.commands.list() if info.tag]
+            await sandbox.commands.kill(follower.pid)
+        with pytest.raises(StreamCut, match="are gone"):
+            await command.wait()
+        await command.kill()
+
+
 async def test_a_durable_command_needs_no_ranges(told: Sandbox, platform: Platform) -> None:
     """A server that does not know them answers with the whole file."""
     wrapper = (started(7), wrote(b"ready\n"))
