@@ -7,8 +7,9 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import openapi
 import pytest
-from fake_platform import KEY, TOKEN, Script, error, json, not_there, script, settled
+from fake_platform import ENVD, KEY, TOKEN, Script, error, json, not_there, script, settled
 
 from novita_async.errors import (
     CommandTimeout,
@@ -186,6 +187,26 @@ async def test_a_request_is_what_the_contract_says_and_goes_to_the_port_of_the_i
     assert first.headers["x-access-token"] == TOKEN
     assert first.headers["e2b-traffic-access-token"] == "traffic"
     assert KEY not in str(first.headers)
+
+    async def made(_: Request) -> Reply:
+        return json({"id": "a-1", "language": "bash", "cwd": "/tmp"})
+
+    async def done(_: Request) -> Reply:
+        return json(None)
+
+    platform.routes |= {"POST /contexts": made, "POST /contexts/*": done, "DELETE /contexts/*": done}
+    context = await sandbox.code.create_context(language="bash", cwd="/tmp")
+    await sandbox.code.restart_context(context)
+    await sandbox.code.remove_context(context)
+    contract = openapi.contract("sandbox-envd")
+    inside = [request for request in platform.requests if request.headers.get("novita-sandbox-port") == "49999"]
+    assert len(inside) == 5
+    for request in inside:
+        assert request.url.startswith(ENVD)
+        assert request.body is None or isinstance(request.body, bytes)
+        contract.check_request(
+            request.method, request.url.removeprefix(ENVD), request.headers.get("content-type"), request.body
+        )
     await sandbox.kill()
 
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -320,6 +321,24 @@ async def test_kernels_end_with_their_sandbox(code: Interpreter, room: Room) -> 
     with pytest.raises(ConnectionLost):
         await anext(events)
     assert not await asyncio.to_thread(processes, marker)
+
+
+async def test_kernels_stand_still_in_a_pause_and_go_on_after_it(code: Interpreter, room: Room, tmp_path: Path) -> None:
+    def beat() -> tuple[int, int]:
+        (beats,) = (tmp_path / "sandboxes").glob(f"{code.box.id}/*/home/user/beats")
+        before = beats.stat().st_size
+        time.sleep(0.1)
+        return before, beats.stat().st_size
+
+    await code.run("x=1; cd; echo > beats; (while true; do echo >> beats; sleep 0.01; done) &", language="bash")
+    before, after = await asyncio.to_thread(beat)
+    assert before < after
+    assert (await room("POST", f"/sandboxes/{code.box.id}/pause")).status == 204
+    before, after = await asyncio.to_thread(beat)
+    assert before == after
+    assert (await code.box.http("GET", "/contexts")).status == 502
+    assert (await room("POST", f"/sandboxes/{code.box.id}/connect", {"timeout": 300})).status == 201
+    assert (await code.run("echo $x", language="bash")).stdout == "1\n"
 
 
 @pytest.mark.skipif(
