@@ -21,6 +21,7 @@ from .isolation import Isolation, IsolationWarning
 from .life import Life, check_alive, ending_as_gone
 from .machine import Machine, NewSandbox, held
 from .paths import remove_directory
+from .proxy import Proxy
 from .secrets import Secrets
 from .templates import Templates
 from .usage import Usage
@@ -29,6 +30,7 @@ from .volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from ...runtime.clock import Clock
@@ -76,6 +78,7 @@ class Sandboxes:
         self.volumes = Volumes(self)
         self.snapshots = Snapshots(self)
         self.hosting = Hosting(self)
+        self.proxy = Proxy(self)
         self.templates = Templates(self)
         self.finders: list[Find] = [self.snapshots.find, self.templates.find]
         self._require_isolation = require_isolation
@@ -156,7 +159,7 @@ class Sandboxes:
         """The machine of every running sandbox, the newest first."""
         return [life.machine for life in self.lives({"running"})]
 
-    def lives(self, states: set[str]) -> list[Life]:
+    def lives(self, states: AbstractSet[str]) -> list[Life]:
         """Every sandbox in one of the states, the newest first."""
         found = [life for sandbox_id in list(self._lives) if (life := self.life(sandbox_id)) and life.state in states]
         return sorted(found, key=lambda life: -life.machine.serial)

@@ -14,6 +14,7 @@ from ..router import Refusal, json_reply
 from . import copies
 from .bodies import Connect, Lifetime, Memory, Order, Refresh, Reset, Resume, Rules, page_of, read, refusal
 from .events import logs_v1, logs_v2
+from .life import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoints"]
 
-_STATES = {"running", "paused"}
 #: Of the transient states that the JavaScript client knows, none is ever seen here.
-_KNOWN_STATES = _STATES | {"cloning", "commiting", "snapshotting"}
+_KNOWN_STATES = STATES | {"cloning", "commiting", "snapshotting"}
 _MOST_MEMORY_MB = 8192
 
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from .machine import Machine
     from .process import Item, Process
 
-__all__ = ["DISK_MB", "ENVD_VERSION", "LONGEST_LONG_RUNNING", "Life", "check_alive", "ending_as_gone"]
+__all__ = ["DISK_MB", "ENVD_VERSION", "LONGEST_LONG_RUNNING", "STATES", "Life", "check_alive", "ending_as_gone"]
 
+STATES = frozenset({"running", "paused"})
 ENVD_VERSION = "0.5.7"
 DISK_MB = 20480
 _LINE = 2000  # bytes of an output that the log keeps

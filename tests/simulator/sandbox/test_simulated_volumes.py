@@ -117,13 +117,16 @@ async def test_a_link_in_place_of_a_volume_leads_nowhere(judged: Judged, box: Bo
 
 
 @anywhere
-async def test_a_deleted_volume_is_taken_out_of_its_sandbox(judged: Judged, box: Box) -> None:
+async def test_a_mounted_volume_is_not_deleted(judged: Judged, box: Box) -> None:
     volume = await _volume(judged)
+    url = f"/volumes/{volume['volumeID']}"
     await judged(*_mount(box))
     await box.run("echo x > data/x")
-    await judged("DELETE", f"/volumes/{volume['volumeID']}", status=204)
-    assert (await box.run("ls data")).stdout == ""
-    assert "volumeMounts" not in await judged("GET", f"/sandboxes/{box.id}")
+    assert (await judged.room("DELETE", url)).status == 409
+    await judged("POST", f"/sandboxes/{box.id}/pause", status=204)
+    assert (await judged.room("DELETE", url)).status == 409
+    await judged("DELETE", f"/sandboxes/{box.id}", status=204)
+    await judged("DELETE", url, status=204)
 
 
 async def test_a_room_that_closes_leaves_no_volume(room: Room, judged: Judged, box: Box) -> None:
