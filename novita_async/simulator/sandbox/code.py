@@ -119,7 +119,7 @@ class CodeInterpreter:
         return json_reply("OK")
 
     def _enter(self, call: Call) -> tuple[Machine, Contexts]:
-        machine = self._door.enter(call)
+        machine = self._door.enter_code(call)
         contexts = self._contexts.get(machine)
         if contexts is None:
             self._contexts = {known: its for known, its in self._contexts.items() if not known.ended}

@@ -59,6 +59,16 @@ class Door:
             raise _unauthorized()
         return machine
 
+    def enter_code(self, call: Call) -> Machine:
+        """The same for the code interpreter, whose port needs the traffic token too where there is one."""
+        machine = self.enter(call)
+        life = self._sandboxes.life(machine.id)
+        token = None if life is None else life.traffic_token
+        if token is not None and not _same(call.headers.get("e2b-traffic-access-token", ""), token):
+            told = "the traffic access token is missing or wrong"
+            raise Refusal(403, {"sandboxId": machine.id, "message": told, "code": 403})
+        return machine
+
     def enter_signed(self, call: Call, operation: str) -> Machine:
         """The same, also for whoever has a signed URL. A token in the header decides alone.
 

@@ -311,6 +311,15 @@ async def test_javascript_keeps_its_state_and_awaits_at_top_level(code: Interpre
 
 
 @any_room
+async def test_without_public_traffic_the_interpreter_wants_the_traffic_token(room: Room) -> None:
+    box = await room.create(network={"allowPublicTraffic": False})
+    assert (await box.http("GET", "/contexts")).status == 403
+    token = {"e2b-traffic-access-token": box.made["trafficAccessToken"]}
+    assert (await box.http("GET", "/contexts", **token)).status == 200
+    assert (await box.http("GET", "/envs")).status == 200
+
+
+@any_room
 async def test_kernels_end_with_their_sandbox(code: Interpreter, room: Room) -> None:
     marker = f"kernel-of-{code.box.id}"
     events = code.lines(f"exec -a {marker} sleep 1000 & echo on; wait", language="bash")
