@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from novita_async.simulator import Simulator
+from novita_async.simulator.sandbox import IsolationWarning
+from novita_async.transport.protocol import Request
+
 if TYPE_CHECKING:
     from sandbox_room import Judged
 
-pytestmark = pytest.mark.parametrize("room", ["any"], indirect=True)
+anywhere = pytest.mark.parametrize("room", ["any"], indirect=True)
 
 NOW = 1_760_000_000
 
@@ -18,6 +23,7 @@ def _names(told: dict[str, Any]) -> list[str]:
     return [event["eventName"] for event in told["items"]]
 
 
+@anywhere
 async def test_the_timeline_has_every_operation_the_newest_first(judged: Judged) -> None:
     box = await judged.room.create(timeout=100)
     url = f"/sandboxes/{box.id}"
@@ -41,6 +47,7 @@ async def test_the_timeline_has_every_operation_the_newest_first(judged: Judged)
     }  # fmt: skip
 
 
+@anywhere
 async def test_the_timeline_is_filtered_and_paged(judged: Judged) -> None:
     clock = judged.room.clock
     first = await judged.room.create(timeout=10)
@@ -67,6 +74,7 @@ async def test_the_timeline_is_filtered_and_paged(judged: Judged) -> None:
     assert (await judged("GET", f"/sandboxes/{second.id}"))["state"] == "paused"
 
 
+@anywhere
 async def test_a_log_has_what_commands_wrote_and_what_became_of_the_sandbox(judged: Judged) -> None:
     box = await judged.room.create()
     await judged.room.clock.advance(10)
@@ -92,6 +100,7 @@ async def test_a_log_has_what_commands_wrote_and_what_became_of_the_sandbox(judg
     await judged("GET", f"/sandboxes/{box.id}/logs", status=404)
 
 
+@anywhere
 async def test_metrics_are_taken_when_they_are_asked_for(judged: Judged) -> None:
     box, other = await judged.room.create(), await judged.room.create()
     await box.run("head -c 3000000 /dev/zero > big")
@@ -111,6 +120,7 @@ async def test_metrics_are_taken_when_they_are_asked_for(judged: Judged) -> None
     await judged("GET", "/sandboxes/nobody/metrics", status=404)
 
 
+@anywhere
 async def test_the_quota_is_told_and_kept_to(judged: Judged) -> None:
     judged.room.sandboxes.concurrent = 2
     first, second = await judged.room.create(), await judged.room.create()
@@ -128,6 +138,19 @@ async def test_the_quota_is_told_and_kept_to(judged: Judged) -> None:
     assert (await judged("GET", f"/sandboxes/{second.id}"))["state"] == "running"
 
 
+async def test_a_simulator_can_have_room_for_few(broken_bubblewrap: None) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IsolationWarning)
+        async with Simulator(concurrent_sandboxes=1) as simulator:
+            statuses: list[int] = []
+            for _ in range(2):
+                headers = {"X-API-KEY": simulator.api_key}
+                request = Request("POST", f"{simulator.base_url}/sandboxes", headers, b'{"templateID":"base"}')
+                statuses.append((await simulator.handle(request)).status)
+    assert statuses == [201, 429]
+
+
+@anywhere
 async def test_the_team_is_told_how_many_ran_at_once(judged: Judged) -> None:
     (team,) = await judged("GET", "/teams")
     assert judged.room.sandboxes.api_key not in str(team)
