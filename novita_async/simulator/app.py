@@ -251,7 +251,8 @@ class Simulator:
             # Read now, so that a script can look at it. Other bodies may be uploads, which stream through.
             await call.body()
         fault = next((fault for script in self._scripts if (fault := script.take(received))), None)
-        answer = self._router(call) if fault is None else fault(call, lambda: self._router(call), self)
+        endpoint = self._sandboxes.proxy if self._sandboxes.proxy.takes(call) else self._router
+        answer = endpoint(call) if fault is None else fault(call, lambda: endpoint(call), self)
         reply = await answer
         received.status = reply.status
         return reply

@@ -16,6 +16,7 @@ from .copying import copy_tree
 from .isolation import MARK, Layout
 from .namespace import Namespace
 from .paths import remove_directory
+from .ports import connect_inside, connect_outside, listens
 from .resources import Meter, are_stopped, end_all, marked, sweep
 
 if TYPE_CHECKING:
@@ -269,6 +270,22 @@ class Machine:
     async def metrics(self) -> Used:
         """Measure what its processes and its files use."""
         return await self.clock.to_thread(lambda: self._meter.measure(self._pids()))
+
+    async def connect_port(self, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to what listens on a port inside. What listens elsewhere on this machine is not reached.
+
+        Raises:
+            ConnectionRefusedError: nothing listens there.
+            ProcessLookupError: the sandbox has ended.
+        """
+        with held(self.clock):
+            if self.ended:
+                raise ProcessLookupError("the sandbox has ended")
+            if self._namespace is not None and not self._namespace.internet:
+                return await uninterrupted(connect_inside(self.isolation, self._namespace, port))
+            if not await self.clock.to_thread(lambda: listens(port, self._pids())):
+                raise ConnectionRefusedError(f"nothing listens on port {port}")
+            return await connect_outside(port)
 
     def _pids(self) -> list[int]:
         return marked(self._marker) if self._namespace is None else self._namespace.pids()
