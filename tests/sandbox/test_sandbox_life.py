@@ -582,3 +582,17 @@ async def test_a_sandbox_whose_gateway_does_not_start_is_killed(client: AsyncNov
     with pytest.raises(CommandFailed, match="no such command"):
         await client.sandboxes.create(mcp={})
     assert platform.alive == set()
+
+
+async def test_a_server_inside_answers_at_its_port(novita: AsyncNovita) -> None:
+    async with novita.sandboxes.create() as sandbox:
+        await sandbox.files.write("site/hello.txt", "hello")
+        with pytest.raises(SandboxUnreachable):
+            await sandbox.request(8765, "GET", "/hello.txt", timeout=5)
+        serve = "cd site && exec python3 -m http.server 8765 --bind 127.0.0.1"
+        async with await sandbox.commands.run(serve, background=True, timeout=None):
+            await sandbox.commands.run("until (exec 3<>/dev/tcp/127.0.0.1/8765) 2>/dev/null; do sleep 0.05; done")
+            answer = await sandbox.request(8765, "GET", "/hello.txt")
+            assert answer.text == "hello"
+            with pytest.raises(NotFound):
+                await sandbox.request(8765, "GET", "/nothing.txt")
