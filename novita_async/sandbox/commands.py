@@ -143,7 +143,7 @@ class Commands:
             on_stderr: the same for the other stream.
             durable: let it write into files in the sandbox, which are read from there, so that a broken connection
                 loses nothing. They are removed at its end; of a command that is let go of they stay. The exit code of
-                one that a signal ended is 128 and the signal's number. Needs bash, `flock`, `tail` and a `/tmp`.
+                one that a signal ended is 128 and the number of that. Needs bash, `flock`, `tail` and a home directory.
             background: return at once.
             check: raise when it ends with another exit code than 0.
 
@@ -175,11 +175,14 @@ class Commands:
             raise ValidationError("in the background stdin is True or False, and Command.send_stdin writes to it")
         if not background and stdin is True:
             raise ValidationError("stdin=True keeps the input open, which is of use only with background=True")
+        variables, args = check_strings("envs", envs, variables=True), ["-l", "-c", cmd]
         journal = Journal() if durable else None
+        if journal is not None:
+            args, variables = journal.wrapped(cmd, variables)
         process = given(
             cmd="/bin/bash",
-            args=["-l", "-c", cmd] if journal is None else journal.wrapped(cmd),
-            envs=check_strings("envs", envs, variables=True) or None,
+            args=args,
+            envs=variables or None,
             cwd=None if cwd is None else check_path("cwd", cwd),
         )
         data = None if stdin is None or isinstance(stdin, bool) else encoded("stdin", stdin)

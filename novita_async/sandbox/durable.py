@@ -29,17 +29,18 @@ __all__ = ["DurableCommand", "Journal"]
 # Says a line when all is ready. The lock is not handed on to the command: what that leaves behind in the background
 # must not hold it. The command dies with its wrapper, which is what a kill and a deadline hit.
 _WRAPPER = """
-mask=$(umask); umask 077
-mkdir "$1" && : >"$1/out" && : >"$1/err" && exec 9>"$1/lock" && flock -x 9 || exit 125
+mask=$(umask); umask 077; at=$HOME/$1
+mkdir "$at" && : >"$at/out" && : >"$at/err" && exec 9>"$at/lock" && flock -x 9 || exit 125
 umask "$mask"; echo ready
 tied=(); command -v setpriv >/dev/null && tied=(setpriv --pdeathsig KILL --)
-"${tied[@]}" /bin/bash -l -c "$2" >>"$1/out" 2>>"$1/err" 9>&-
-code=$?; umask 077; echo "$code" >"$1/part" && mv "$1/part" "$1/code"
+[ $# -lt 3 ] || export HOME="$3"
+"${tied[@]}" /bin/bash -l -c "$2" >>"$at/out" 2>>"$at/err" 9>&-
+code=$?; umask 077; echo "$code" >"$at/part" && mv "$at/part" "$at/code"
 """
 # What bash itself has to say, of processes that it ended for instance, must not get into the output.
 _FOLLOWER = """
 exec 3>&2 2>/dev/null
-cd "$1" && [ -e lock ] || exit 66
+cd "$HOME/$1" && [ -e lock ] || exit 66
 tail -c +"$2" -f out & tail -c +"$3" -f err >&3 &
 trap 'kill $(jobs -p); exit 143' TERM
 flock -s lock true & wait $!
@@ -54,14 +55,15 @@ _ASIDE = 5.0  # seconds for what is only tidying up
 
 
 class Journal:
-    """The private directory of one durable command."""
+    """The private directory of one durable command, in its user's home."""
 
     def __init__(self) -> None:
-        self.directory = f"/tmp/.novita-{secrets.token_hex(16)}"  # noqa: S108 - in the sandbox, and nobody can guess it
+        self.name = f".novita-{secrets.token_hex(16)}"
 
-    def wrapped(self, cmd: str) -> list[str]:
-        """The arguments of the bash that runs the command."""
-        return ["-c", _WRAPPER, "durable", self.directory, cmd]
+    def wrapped(self, cmd: str, envs: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+        """The arguments of the bash that runs the command, and its variables. HOME is the command's own affair."""
+        others = {name: value for name, value in envs.items() if name != "HOME"}
+        return ["-c", _WRAPPER, "durable", self.name, cmd, *([envs["HOME"]] if "HOME" in envs else [])], others
 
     async def opened(self, stream: SandboxStream[Message], *, sandbox_id: str) -> None:
         """Wait until the wrapper has everything ready.
@@ -98,7 +100,7 @@ class DurableCommand(Command):
         stdin: bool,
     ) -> None:
         super().__init__(envd, None, pid=pid, user=user, timeout=timeout, ends=ends, stdin=stdin)
-        self._directory = journal.directory
+        self._name = journal.name
         self._seen = {"out": 0, "err": 0}
         self._follower: ProcessRef | None = None
         self._killed = False
@@ -107,7 +109,7 @@ class DurableCommand(Command):
     async def _reopen(self, limit: float) -> SandboxStream[Message]:
         await self._dismiss()
         offsets = [str(self._seen[name] + 1) for name in ("out", "err")]
-        args = ["-c", _FOLLOWER, "follow", self._directory, *offsets]
+        args = ["-c", _FOLLOWER, "follow", self._name, *offsets]
         process = {"cmd": "/bin/bash", "args": args, "envs": _PLAIN}
         attempts = attempts_of(
             self._envd,
@@ -189,7 +191,7 @@ class DurableCommand(Command):
         headers = {"accept": "*/*"}
         if span is not None:
             headers["range"] = f"bytes={span[0]}-{span[1] - 1}"
-        url = with_query("/files", path=f"{self._directory}/{name}", username=self._user)
+        url = with_query("/files", path=f"~/{self._name}/{name}", username=self._user)
         since = self._clock.monotonic()
         waits = delays(self._envd.runtime.settings.retry)
         while True:
@@ -209,7 +211,7 @@ class DurableCommand(Command):
         return answer.body if span is None or answer.status == 206 else answer.body[slice(*span)]
 
     async def _remove(self) -> None:
-        message = {"path": self._directory}
+        message = {"path": f"~/{self._name}"}
         with suppress(NovitaError):  # what cannot be removed goes with the sandbox
             await self._envd.tell("filesystem.Filesystem/Remove", message, user=self._user, timeout=_ASIDE)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_platform import Platform, alive, ended, finished, json, not_there, script, started, wrote
-from helpers import without_debug
+from helpers import inside, without_debug
 
 from novita_async.errors import (
     CommandFailed,
@@ -21,13 +21,14 @@ from novita_async.errors import (
     StreamCut,
 )
 from novita_async.sandbox import KEEPALIVE_LIMIT, CommandResult, Gap, Output
-from novita_async.simulator import Drop
+from novita_async.simulator import Drop, Simulator
 from novita_async.transport.protocol import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
-    from novita_async import AsyncNovita, Simulator
+    from novita_async import AsyncNovita
     from novita_async.sandbox import Command, Sandbox
     from novita_async.simulator.faults import Stage
     from novita_async.simulator.router import Call
@@ -279,7 +280,7 @@ async def test_three_hours_of_a_durable_command_with_forty_breaks_lose_no_byte(
     assert flaky.drops == 40
     assert result == CommandResult(0, "".join(LINES), "".join(f"e {line}" for line in LINES))
     assert await sandbox.commands.list() == []
-    assert [entry.name for entry in await sandbox.files.list("/tmp") if entry.name.startswith(".novita-")] == []
+    assert [entry.name for entry in await sandbox.files.list("~") if entry.name.startswith(".novita-")] == []
 
 
 async def test_three_hours_of_any_command_with_forty_breaks_repeat_nothing_and_tell_every_gap(
@@ -308,16 +309,39 @@ async def test_three_hours_of_any_command_with_forty_breaks_repeat_nothing_and_t
 
 async def test_a_durable_command_is_like_any_other(sandbox: Sandbox, novita_simulator: Simulator) -> None:
     run = sandbox.commands.run
-    plain = "echo out $A; echo err >&2; pwd; umask; cat"
-    arguments: dict[str, Any] = {"envs": {"A": "b c"}, "cwd": "/tmp", "stdin": "in\n"}
+    plain = "echo out $A $HOME; echo err >&2; pwd; umask; cat"
+    arguments: dict[str, Any] = {"envs": {"A": "b c", "HOME": "/else where"}, "cwd": "/tmp", "stdin": "in\n"}
     assert await run(plain, durable=True, **arguments) == await run(plain, **arguments)
     with pytest.raises(CommandFailed) as caught:
         await run("echo out; exit 3", durable=True)
     assert (caught.value.exit_code, caught.value.stdout, caught.value.error) == (3, "out\n", "exit status 3")
     big = await run("head -c 3000000 /dev/zero | tr '\\0' x; (sleep 100 &)", durable=True)
     assert big.stdout == "x" * 3_000_000
-    left = await sandbox.files.list("/tmp")
+    left = await sandbox.files.list("~")
     assert [entry.name for entry in left if entry.name.startswith(".novita-")] == []
+
+
+async def test_a_durable_command_needs_no_namespaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: JumpClock
+) -> None:
+    """Where there is no bubblewrap a command sees this machine's `/tmp`, and the files of its sandbox do not."""
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    async with Simulator(clock=clock) as simulator, inside_sandboxes(simulator) as sandbox:
+        assert await sandbox.commands.run("echo a; echo b >&2", durable=True) == CommandResult(0, "a\n", "b\n")
+        assert await sandbox.files.list("~") == []
+
+
+@asynccontextmanager
+async def inside_sandboxes(simulator: Simulator) -> AsyncGenerator[Sandbox]:
+    url = simulator.base_url
+    async with (
+        inside(simulator, api_url=url, sandbox_url=url) as novita,
+        novita.sandboxes.create() as sandbox,
+    ):
+        yield sandbox
 
 
 async def test_a_durable_command_that_is_killed_says_so_and_leaves_nothing(sandbox: Sandbox) -> None:
@@ -328,7 +352,7 @@ async def test_a_durable_command_that_is_killed_says_so_and_leaves_nothing(sandb
         result = await command.wait(check=False)
         assert result == CommandResult(-1, "a\n", "", "signal: killed")
     assert await sandbox.commands.list() == []
-    assert [entry.name for entry in await sandbox.files.list("/tmp") if entry.name.startswith(".novita-")] == []
+    assert [entry.name for entry in await sandbox.files.list("~") if entry.name.startswith(".novita-")] == []
 
 
 async def test_the_deadline_of_a_durable_command_is_held_by_the_sandbox(
@@ -345,7 +369,7 @@ async def test_the_deadline_of_a_durable_command_is_held_by_the_sandbox(
         await running
     assert (caught.value.seconds, caught.value.stdout) == (30, "out\n")
     assert await sandbox.commands.list() == []
-    assert [entry.name for entry in await sandbox.files.list("/tmp") if entry.name.startswith(".novita-")] == []
+    assert [entry.name for entry in await sandbox.files.list("~") if entry.name.startswith(".novita-")] == []
 
 
 async def test_a_cancelled_durable_command_is_gone_with_its_files(sandbox: Sandbox) -> None:
@@ -359,7 +383,7 @@ async def test_a_cancelled_durable_command_is_gone_with_its_files(sandbox: Sandb
         await running
     while await sandbox.commands.list():  # what followed it has its last moment
         pass
-    assert [entry.name for entry in await sandbox.files.list("/tmp") if entry.name.startswith(".novita-")] == []
+    assert [entry.name for entry in await sandbox.files.list("~") if entry.name.startswith(".novita-")] == []
 
 
 async def test_a_follower_that_somebody_kills_is_replaced(sandbox: Sandbox) -> None:
@@ -399,7 +423,7 @@ async def test_a_durable_command_whose_beginning_is_not_heard_is_followed_all_th
 async def test_a_durable_command_whose_files_are_removed_is_no_success(sandbox: Sandbox, ends: bool) -> None:
     async with await sandbox.commands.run("echo a; read x", durable=True, background=True, stdin=True) as command:
         assert await anext(command) == Output("stdout", "a\n")
-        await sandbox.commands.run("rm -r /tmp/.novita-*")
+        await sandbox.commands.run("rm -r ~/.novita-*")
         if ends:
             await command.close_stdin()
         else:
@@ -425,7 +449,7 @@ async def test_a_durable_command_needs_no_ranges(told: Sandbox, platform: Platfo
     assert await told.commands.run("make", durable=True) == CommandResult(0, "grün 😀!", "")
     (removed,) = platform.sent("POST", "/Remove")
     assert isinstance(removed.body, bytes)
-    assert b"/tmp/.novita-" in removed.body
+    assert b'"~/.novita-' in removed.body
 
 
 async def test_a_sandbox_that_cannot_keep_a_durable_command_says_so(told: Sandbox, platform: Platform) -> None:

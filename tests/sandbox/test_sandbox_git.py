@@ -222,7 +222,7 @@ async def test_a_password_reaches_the_host_and_nobody_else(repository: Sandbox, 
     assert answers.looked  # it would have been seen
     assert answers.spied == []
     assert await git.remote_url("again") == f"{url}/hub.git"
-    everywhere = await repository.commands.run(f"grep -rlF '{PASSWORD}' ~ /tmp || true")
+    everywhere = await repository.commands.run(f"grep -rlF '{PASSWORD}' ~ || true")
     assert everywhere.stdout == ""
     await git.pull("copy", username="me", password=PASSWORD)
     await git.commit("copy", "Not for this host, which takes nothing", allow_empty=True, **ME)
