@@ -209,7 +209,7 @@ async def test_input_may_come_as_a_stream(box: Box) -> None:
     [
         ([{"data": {"input": {"pty": "YQ=="}}}], "invalid_argument"),
         ([{"start": {"process": {"pid": 1}}}], "not_found"),
-        ([[]], "invalid_argument"),
+        ([{"start": 1}], "invalid_argument"),
     ],
 )
 async def test_a_stream_of_input_for_nobody_is_refused(box: Box, messages: list[Any], code: str) -> None:
