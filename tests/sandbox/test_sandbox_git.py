@@ -120,11 +120,11 @@ async def test_branches_are_made_listed_switched_and_deleted(repository: Sandbox
 async def test_work_goes_to_a_remote_and_comes_from_there(repository: Sandbox) -> None:
     git, files = repository.git, repository.files
     await git.init("hub.git", bare=True, branch="main")
-    await git.remote_add("site", "origin", "/home/user/hub.git")
-    assert await git.remote_url("site") == "/home/user/hub.git"
+    await git.remote_add("site", "origin", "../hub.git")
+    assert await git.remote_url("site") == "../hub.git"
     assert await git.remote_url("site", "other") is None
     await git.push("site", set_upstream=True)
-    await git.clone("/home/user/hub.git", "~/copy", branch="main")
+    await git.clone("./hub.git", "~/copy", branch="main")
     assert await files.read("copy/a.txt") == "a\n"
     await files.write("copy/a.txt", "from the copy\n")
     await git.add("copy")
