@@ -156,7 +156,12 @@ class Machine:
         if self.ended or self.paused:
             raise ProcessLookupError("the sandbox has ended" if self.ended else "the sandbox is paused")
         self._forget()
-        await process.start(self.isolation, self.layout, self.id, self._namespace, seconds=seconds)
+        try:
+            await process.start(self.isolation, self.layout, self.id, self._namespace, seconds=seconds)
+        except ChildProcessError as error:
+            if self.ended:
+                raise ProcessLookupError("the sandbox has ended") from error
+            raise
         self._processes[process.pid] = process
         if self.on_start is not None:
             self.on_start(process)

@@ -190,7 +190,7 @@ class Process(asyncio.SubprocessProtocol):
         if not said:
             self.kill()
             await self.finished.wait()
-            raise ProcessLookupError("the sandbox has no room for it any more")
+            raise ChildProcessError("it ended before it could begin")
         self.pid = int(said)
         with suppress(ProcessLookupError):  # it has been killed meanwhile
             self._group = os.getpgid(outer or self.pid)

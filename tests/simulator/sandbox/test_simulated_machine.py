@@ -216,6 +216,16 @@ async def test_a_paused_machine_starts_nothing_and_can_be_ended(box: Box) -> Non
     await events.aclose()
 
 
+async def test_a_command_that_stopped_itself_does_not_hold_up_the_end(box: Box) -> None:
+    marker = f"novita-stopped-{box.id}"
+    events = box.start(f"exec -a {marker} bash -c 'kill -STOP $$'")
+    await anext(events)
+    await SystemClock().sleep(0.1)
+    await asyncio.wait_for(box.room("DELETE", f"/sandboxes/{box.id}"), 10)
+    assert processes(marker) == []
+    await events.aclose()
+
+
 async def test_a_copy_has_the_files_and_nothing_that_runs(box: Box) -> None:
     await box.run(
         "echo a > a; ln -s /etc/passwd link; mkfifo pipe; mkdir -p d/e; echo x > d/e/x; chmod 500 d/e; chmod 0 a"
