@@ -297,7 +297,9 @@ class Isolation:
         if namespace is None:
             return self._plain(command, layout, env, hello)
         kinds = ["user", "mount", "pid", "ipc", "uts", *([] if namespace.internet else ["net"])]
-        args = [*self.join(directory, *kinds), self._tools["setsid"], *(["--ctty"] if command.terminal else [])]
+        # What waits out here for it ends with this process even while it is stopped, as that of a paused sandbox is.
+        args = [self._tools["setpriv"], *_DIE_WITH_PARENT, *self.join(directory, *kinds)]
+        args += [self._tools["setsid"], *(["--ctty"] if command.terminal else [])]
         # Up to here it has every capability in the sandbox, and the directory is a way out. Who is inside can see
         # neither, so it is let go of before the capabilities are.
         begin = f'{_LIMITED_INSIDE}; exec {directory}<&-; {hello}exec "$@"'

@@ -322,7 +322,7 @@ _SIMULATOR = """
 import asyncio, sys, tempfile
 from novita_async.runtime.clock import SystemClock
 from novita_async.simulator.sandbox import Sandboxes
-from sandbox_room import KEY, Room
+from sandbox_room import KEY, Room, processes
 
 async def main():
     tempfile.tempdir = sys.argv[1]
@@ -330,6 +330,9 @@ async def main():
     for box in [await room.create(timeout=3000) for _ in range(3)]:
         events = box.start(f"bash -c 'exec -a {sys.argv[2]} sleep 300' & exec -a {sys.argv[2]} sleep 300")
         await anext(events)
+    while len(processes(sys.argv[2])) < 7:  # itself is one
+        await SystemClock().sleep(0.01)
+    await room.sandboxes.get(box.id).pause()  # the last one
     print("up", flush=True)
     await asyncio.Event().wait()
 
