@@ -81,7 +81,7 @@ def adder(app: App, stop: Stop) -> Callable[..., None]:
         _, *own = inspect.signature(work).parameters.values()
         parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
         parameters.append(
-            inspect.Parameter("account", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Account)
+            inspect.Parameter("account", inspect.Parameter.KEYWORD_ONLY, default=Account(), annotation=Account)
         )
         command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - inspect looks for it
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
