@@ -59,6 +59,10 @@ class End(msgspec.Struct, frozen=True):
 Item: TypeAlias = Output | End | None
 
 
+#: Seconds of real time for a process that was killed to be reaped by whoever started it.
+_REAPED_SECONDS = 0.5
+
+
 class Watch:
     """One stream's view of a process, from the moment it was opened: earlier output is not replayed."""
 
@@ -136,6 +140,7 @@ class Process(asyncio.SubprocessProtocol):
         self._drained = False
         self._line: Line | None = None
         self._group = 0
+        self._forced: asyncio.TimerHandle | None = None
         self._transport: asyncio.SubprocessTransport | None = None
 
     async def start(
@@ -251,6 +256,14 @@ class Process(asyncio.SubprocessProtocol):
         self._killed = True
         if self._exited and self._transport is not None:
             self._transport.close()  # others have the pipes
+        elif self.outer and self._group not in (0, self.outer):
+            # What entered the namespaces for it reaps it and ends by itself. Killed first, it would leave that to the
+            # first process inside, for which the kernel takes a second or two when that one is ending as well.
+            self._kill_group()
+            _signal(self.outer, signal.SIGCONT)
+            if self._forced is None:
+                force = asyncio.get_running_loop().call_later
+                self._forced = force(_REAPED_SECONDS, _signal, self.outer, signal.SIGKILL)
         elif self.outer:
             _signal(self.outer, signal.SIGKILL)
             self._kill_group()
@@ -336,6 +349,8 @@ class Process(asyncio.SubprocessProtocol):
 
     def process_exited(self) -> None:
         self._exited = True
+        if self._forced is not None:
+            self._forced.cancel()
         self._hang_up()
         if self._killed:
             self._kill_group()  # what is left of it
