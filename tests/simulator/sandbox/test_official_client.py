@@ -21,7 +21,8 @@ from novita_async.simulator.sandbox import IsolationWarning
 @pytest.mark.parametrize(
     "flow",
     [
-        "life", "commands", "background_commands", "files", "many_at_once", "at_once", "templates", "templates_at_once", "sleep", "lists", "copies",
+        "life", "commands", "background_commands", "files", "many_at_once", "at_once", "templates",
+        "templates_at_once", "sleep", "lists", "copies",
         "volumes", "secrets", "told", "hosting", "terminals", "watches", "signed_urls",
         "terminals_and_watches_at_once",
     ],
