@@ -27,7 +27,9 @@ from novita_async.simulator.sandbox import IsolationWarning
         "terminals_and_watches_at_once",
     ],
 )  # fmt: skip
-async def test_the_official_client_cannot_tell(flow: str) -> None:
+async def test_the_official_client_cannot_tell(flow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ten real seconds of a deployment otherwise.
+    monkeypatch.setattr("novita_async.simulator.sandbox.hosting._STEP_SECONDS", 0.1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IsolationWarning)
         async with Simulator() as simulator, simulator.serve() as served:
