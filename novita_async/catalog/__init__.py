@@ -205,9 +205,8 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in schema.items() if name not in ("media", "size", "open", "truncates")}
     if schema.get("open"):
         kept.pop("enum", None)
-    for name in ("items",):
-        if name in kept:
-            kept[name] = _plain(kept[name])
+    if "items" in kept:
+        kept["items"] = _plain(kept["items"])
     for name in ("anyOf", "oneOf"):
         if name in kept:
             kept[name] = [_plain(each) for each in kept[name]]

@@ -32,10 +32,9 @@ _MIME_TYPES = {
 }
 
 
-class CodeMessage(Object):
-    """A line of the stream, as it is on the wire. One of a type that is not known is a sign of life."""
+class _Forms(Object):
+    """A value in the forms that a kernel made of it; None for those that it did not make."""
 
-    type: str = ""
     is_main_result: bool = False
     text: str | None = None
     html: str | None = None
@@ -48,6 +47,12 @@ class CodeMessage(Object):
     json: Any = None
     javascript: str | None = None
     data: Any = None
+
+
+class CodeMessage(_Forms):
+    """A line of the stream, as it is on the wire. One of a type that is not known is a sign of life."""
+
+    type: str = ""
     chart: dict[str, Any] | None = None
     extra: dict[str, Any] | None = None
     name: str = ""
@@ -56,7 +61,7 @@ class CodeMessage(Object):
     execution_count: int | None = None
 
 
-class Result(Object):
+class Result(_Forms):
     """A value that code has given: that of its last expression, or one that it displays.
 
     It is there in every form that the kernel made of it, pictures and PDF as base64. Notebooks show it as they would
@@ -70,18 +75,6 @@ class Result(Object):
         extra: every other form by its MIME type.
     """
 
-    is_main_result: bool = False
-    text: str | None = None
-    html: str | None = None
-    markdown: str | None = None
-    svg: str | None = None
-    png: str | None = None
-    jpeg: str | None = None
-    pdf: str | None = None
-    latex: str | None = None
-    json: Any = None
-    javascript: str | None = None
-    data: Any = None
     chart: Chart | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 

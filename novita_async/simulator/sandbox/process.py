@@ -29,6 +29,8 @@ CHUNK = 32 * 1024
 BACKLOG = 16
 #: No pipe holds more: what comes after so much is of others that have it open too.
 _PIPE_BYTES = 1024 * 1024
+#: Of real time, for a process that was killed to be reaped by what entered the namespaces for it.
+_REAPED_SECONDS = 0.5
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,10 +59,6 @@ class End(msgspec.Struct, frozen=True):
 
 #: What a stream gets: output, then the end; or None when the sandbox ended first.
 Item: TypeAlias = Output | End | None
-
-
-#: Seconds of real time for a process that was killed to be reaped by whoever started it.
-_REAPED_SECONDS = 0.5
 
 
 class Watch:
@@ -262,8 +260,8 @@ class Process(asyncio.SubprocessProtocol):
             self._kill_group()
             _signal(self.outer, signal.SIGCONT)
             if self._forced is None:
-                force = asyncio.get_running_loop().call_later
-                self._forced = force(_REAPED_SECONDS, _signal, self.outer, signal.SIGKILL)
+                loop = asyncio.get_running_loop()
+                self._forced = loop.call_later(_REAPED_SECONDS, _signal, self.outer, signal.SIGKILL)
         elif self.outer:
             _signal(self.outer, signal.SIGKILL)
             self._kill_group()
