@@ -53,7 +53,7 @@ async def execute(
                 if output.type == "gap":
                     tell("the connection was broken for a while: output may be missing here")
                 else:
-                    await write(outputs[output.type], output.text)
+                    await write(outputs[output.type], output.data)
             result = await command.wait(check=False)
         except BaseException:
             await _end(command)

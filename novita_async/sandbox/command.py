@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from ..errors import (
     APIError,
@@ -87,8 +87,8 @@ class Command:
         self._user = user
         self._timeout = timeout
         self._ends = ends  # of the clock, when the sandbox will have ended it
-        self._stdout = Text()
-        self._stderr = Text()
+        self._stdout = Text("stdout")
+        self._stderr = Text("stderr")
         self._gaps: list[Gap] = []
         self._ready: deque[Output] = deque()
         self._result: CommandResult | None = None
@@ -235,24 +235,24 @@ class Command:
 
     async def _take(self, event: Event) -> None:
         if event.data is not None:
-            self._put("stdout", self._stdout.feed(event.data.stdout))
-            self._put("stderr", self._stderr.feed(event.data.stderr))
+            self._put(self._stdout.feed(event.data.stdout))
+            self._put(self._stderr.feed(event.data.stderr))
         if event.end is not None:
             if event.end.exitCode < 0 and self._gaps and self._is_due:
                 raise self._timed_out()  # the stream of its Start would have said so
             await self._end(event.end)
 
     async def _end(self, end: End) -> None:
-        self._put("stdout", self._stdout.feed(b"", final=True))
-        self._put("stderr", self._stderr.feed(b"", final=True))
+        self._put(self._stdout.feed(b"", final=True))
+        self._put(self._stderr.feed(b"", final=True))
         self._result = self._so_far(end)
         self._let_go()
         if self._stream is not None:
             await self._stream.finish()
 
-    def _put(self, name: Literal["stdout", "stderr"], text: str) -> None:
-        if text:
-            self._ready.append(Output(name, text))
+    def _put(self, output: Output | None) -> None:
+        if output is not None:
+            self._ready.append(output)
 
     def _so_far(self, end: End | None = None) -> CommandResult:
         code, words = (-1, "") if end is None else (end.exitCode, end.error or "")

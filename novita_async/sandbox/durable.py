@@ -158,9 +158,9 @@ class DurableCommand(Command):
     def _see(self, name: str, data: bytes) -> None:
         self._seen[name] += len(data)
         if name == "out":
-            self._put("stdout", self._stdout.feed(data))
+            self._put(self._stdout.feed(data))
         else:
-            self._put("stderr", self._stderr.feed(data))
+            self._put(self._stderr.feed(data))
 
     async def _conclude(self) -> None:
         """Read what is left, and how it ended, now that nothing more is written."""

@@ -19,10 +19,18 @@ class Output(msgspec.Struct, frozen=True, gc=False):
         type: "stdout" or "stderr"; "gap" where the connection was broken and taken up again. What the command wrote
             meanwhile is not known: the sandbox repeats nothing.
         text: the piece; "" for a gap.
+        raw: the bytes that it was, when they are not UTF-8 and `text` has replacement characters for some of them; None
+            otherwise.
     """
 
     type: Literal["stdout", "stderr", "gap"]
     text: str
+    raw: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The piece as the command wrote it. Those of a stream together are all its bytes, whatever they stand for."""
+        return self.text.encode() if self.raw is None else self.raw
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -90,9 +98,10 @@ class Message(msgspec.Struct):
 
 
 class Text:
-    """Bytes that become text as they come."""
+    """The bytes of one of a command's two streams, which become text as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: Literal["stdout", "stderr"]) -> None:
+        self._name: Literal["stdout", "stderr"] = name
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pieces: list[str] = []
         self._length = 0
@@ -101,15 +110,22 @@ class Text:
     def __len__(self) -> int:
         return self._length
 
-    def feed(self, data: bytes, *, final: bool = False) -> str:
+    def feed(self, data: bytes, *, final: bool = False) -> Output | None:
+        """Take what came; give the piece of which all characters are whole now, None where there is none."""
         if self._torn and data:
             whole = data.lstrip(_CONTINUATION)
             self._torn, data = not whole, whole
+        kept = self._decoder.getstate()[0]  # the beginning of a character
         text = self._decoder.decode(data, final)
-        if text:
-            self._pieces.append(text)
-            self._length += len(text)
-        return text
+        if not text:
+            return None
+        self._pieces.append(text)
+        self._length += len(text)
+        if "\ufffd" not in text:
+            return Output(self._name, text)
+        raw = kept + data
+        raw = raw[: len(raw) - len(self._decoder.getstate()[0])]
+        return Output(self._name, text, None if raw == text.encode() else raw)
 
     def tear(self) -> None:
         """Say that bytes are missing here. What is left of a character on either side is missing with them."""
