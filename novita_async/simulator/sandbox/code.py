@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import msgspec
 from ...transport.protocol import Reply
 from ..router import json_reply
 from .kernels import Cell, Kernel, KernelError
-from .paths import absolute, is_system
+from .paths import absolute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -166,7 +165,7 @@ class CodeInterpreter:
             cwd = absolute(asked.cwd or "", HOME)
         except ValueError as error:
             return _text(500, f"Failed to create context: {error}")
-        there = await machine.clock.to_thread(lambda: _directory(machine, cwd))
+        there = await machine.clock.to_thread(lambda: machine.directory(cwd))
         if not there:
             return _text(500, f"Failed to create context: {cwd} is not a directory")
         context = Context(machine, language, there)
@@ -245,9 +244,3 @@ def _lacks(machine: Machine, language: str) -> str:
             return ""
         case _:
             return f"Failed to create context: no kernel of this simulator runs {language!r}"
-
-
-def _directory(machine: Machine, path: str) -> str:
-    if is_system(path):
-        return path if os.path.isdir(path) else ""
-    return machine.tree.directory(path)

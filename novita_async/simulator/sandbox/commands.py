@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import msgspec
 from ...errors import ConnectionLost
 from .isolation import Command
 from .machine import held
-from .paths import absolute, is_system
+from .paths import absolute
 from .process import Config, End, Output, Process, Watch
 from .pty import Size, Terminal
 from .rpc import RpcError, Session, intake, stream, unary
@@ -174,7 +173,7 @@ async def _command(session: Session[Start]) -> Command:
         asked = absolute(posixpath.join(machine.workdir, config.cwd or ""), session.user.home)
     except ValueError as error:
         raise RpcError("invalid_argument", str(error)) from error
-    cwd = await machine.clock.to_thread(lambda: _directory(machine, asked))
+    cwd = await machine.clock.to_thread(lambda: machine.directory(asked))
     if not cwd:
         raise RpcError("invalid_argument", f"cwd {asked!r} does not exist")
     envs = {**machine.wanted.envVars, **config.envs}
@@ -182,12 +181,6 @@ async def _command(session: Session[Start]) -> Command:
         if not name or "=" in name:
             raise RpcError("invalid_argument", f"{name!r} cannot be the name of a variable")
     return Command(config.cmd, config.args, envs, cwd, session.user, machine.wanted.allow_internet_access)
-
-
-def _directory(machine: Machine, path: str) -> str:
-    if is_system(path):
-        return path if os.path.isdir(path) else ""
-    return machine.tree.directory(path)
 
 
 async def list_(session: Session[Nothing]) -> dict[str, Any]:

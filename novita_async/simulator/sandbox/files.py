@@ -102,7 +102,7 @@ def _open(machine: Machine, path: str) -> tuple[FileIO, int, str]:
     """Open a file; return it with its size and its content type. Blocks."""
     with machine.tree.locate(path) as place:
         # Without waiting: a pipe that nobody writes to would hold the thread for ever.
-        fd = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place.fd)
+        fd = place.open(os.O_RDONLY | os.O_NONBLOCK)
     info = os.fstat(fd)
     if stat.S_ISREG(info.st_mode):
         guessed = mimetypes.guess_type(path)[0] or "application/octet-stream"

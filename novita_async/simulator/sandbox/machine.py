@@ -15,7 +15,7 @@ from ...runtime.clock import uninterrupted
 from .copying import copy_tree
 from .isolation import MARK, Layout
 from .namespace import Namespace
-from .paths import remove_directory
+from .paths import is_system, remove_directory
 from .ports import connect_inside, connect_outside, listens
 from .resources import Meter, are_stopped, end_all, marked, sweep
 
@@ -127,6 +127,7 @@ class Machine:
         if self.isolation.bwrap and not self.ended:
             self._namespace = Namespace(self.isolation, self.layout, internet=self.wanted.allow_internet_access)
             await self._namespace.open()
+            self.tree.view = self._namespace.root
 
     async def _do(self, work: Coroutine[Any, Any, None]) -> None:
         """Carry something through, also when the caller is cancelled; an end waits for it."""
@@ -190,6 +191,12 @@ class Machine:
             process.drop_streams()
         for watcher in self.watchers:
             watcher.break_off()
+
+    def directory(self, path: str) -> str:
+        """The path of a directory as its commands see it, every link resolved; "" when there is none. Blocks."""
+        if self.tree.view is None and is_system(path):
+            return path if os.path.isdir(path) else ""
+        return self.tree.directory(path)
 
     # Still, copied, measured.
 

@@ -100,6 +100,18 @@ class Namespace:
             raise
         return directory
 
+    def root(self) -> int:
+        """Open the root directory as it is seen inside. To be closed.
+
+        Raises:
+            ProcessLookupError: they have ended.
+        """
+        directory = self.enter()
+        try:
+            return os.open("root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+        finally:
+            os.close(directory)
+
     async def signal(self, number: int) -> None:
         """Send a signal to every process inside but the first, in one step that none of them can slip through."""
         await self._run(lambda directory: self._isolation.kill(directory, number))

@@ -5,6 +5,9 @@ is ever given to the kernel whole: `Tree.locate` opens one directory after the o
 and starts an absolute one again at the tree's root, and `..` goes back to a directory it has already open. What comes
 out is a name in an open directory, for the calls that take `dir_fd`. A name that turns into a link after it was looked
 at makes that call fail; it never leads out.
+
+The system directories of a sandbox are not in its tree but mounted for its commands. What is seen of them here is what
+its commands see, as far as everybody may read it: this process may be allowed more than they are.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
 __all__ = ["SYSTEM", "Place", "Tree", "absolute", "is_system", "remove", "remove_directory"]
 
-#: The directories that a command gets from the machine, read-only. In the tree they are empty and cannot be changed.
+#: The directories that a command gets from the machine, read-only. In the tree itself they are empty.
 SYSTEM = frozenset({"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr"})
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -61,12 +65,14 @@ class Place:
         fd: the directory.
         name: one component, or "." for the directory itself.
         path: absolute in the tree, every link on the way resolved.
+        mounted: it is in a system directory.
     """
 
-    def __init__(self, fd: int, name: str, path: str) -> None:
+    def __init__(self, fd: int, name: str, path: str, *, mounted: bool = False) -> None:
         self.fd = fd
         self.name = name
         self.path = path
+        self.mounted = mounted
 
     def close(self) -> None:
         os.close(self.fd)
@@ -83,15 +89,32 @@ class Place:
         """Stat the thing itself, a link as a link."""
         return os.stat(self.name, dir_fd=self.fd, follow_symlinks=False)
 
+    def open(self, flags: int = os.O_RDONLY) -> int:
+        """Open it to read.
+
+        Raises:
+            PermissionError: in a system directory, and not everybody may read it.
+        """
+        fd = os.open(self.name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.fd)
+        if self.mounted:
+            _check(fd, stat.S_IROTH, self.path)
+        return fd
+
     def open_directory(self) -> int:
-        return os.open(self.name, _DIRECTORY, dir_fd=self.fd)
+        return self.open(_DIRECTORY)
 
 
 class Tree:
-    """The files of one sandbox, below a directory of this machine. Every method blocks."""
+    """The files of one sandbox, below a directory of this machine. Every method blocks.
+
+    Attributes:
+        view: opens the directory in which its system directories are mounted; None when there is none, and they are
+            empty.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.view: Callable[[], int] | None = None
 
     def locate(self, path: str, *, follow: bool = True, make: bool = False, write: bool = False) -> Place:
         """Find an absolute path without leaving the tree. The last component need not exist.
@@ -104,6 +127,7 @@ class Tree:
         Raises:
             FileNotFoundError: a directory on the way is missing.
             NotADirectoryError: with `make`, something on the way is no directory.
+            ProcessLookupError: the sandbox has ended.
             PermissionError: `write` or `make` in a system directory, or on the root itself.
             OSError: ELOOP, too many links; ENAMETOOLONG.
         """
@@ -112,6 +136,7 @@ class Tree:
         todo = path.split("/")[::-1]
         names: list[str] = []
         fds = [os.open(self.root, _DIRECTORY)]
+        mounted = False
         links = 0
         last = "."
         try:
@@ -124,6 +149,11 @@ class Tree:
                         os.close(fds.pop())
                         names.pop()
                     continue
+                if not names and self.view is not None and mounted != (name in SYSTEM):
+                    root = os.open(self.root, _DIRECTORY) if mounted else self.view()
+                    os.close(fds[0])
+                    fds[0] = root
+                    mounted = not mounted
                 if not todo and not follow:
                     last = name
                     break
@@ -141,13 +171,16 @@ class Tree:
                     last = name
                     break
                 else:
-                    fds.append(_enter(name, fds[-1], make=make and not _protected([*names, name]), path=path))
+                    fd = _enter(name, fds[-1], make=make and not _protected([*names, name]), path=path)
+                    if mounted:
+                        _check(fd, stat.S_IXOTH, path)
+                    fds.append(fd)
                     names.append(name)
             if last != ".":
                 names.append(last)
             if write and _protected(names):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-            return Place(fds.pop(), last, "/" + "/".join(names))
+            return Place(fds.pop(), last, "/" + "/".join(names), mounted=mounted)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -159,6 +192,13 @@ class Tree:
                 return place.path if stat.S_ISDIR(place.stat().st_mode) else ""
         except OSError:
             return ""
+
+
+def _check(fd: int, bit: int, path: str) -> None:
+    """Close what was opened in a system directory unless everybody may do that."""
+    if not os.fstat(fd).st_mode & bit:
+        os.close(fd)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def _protected(names: list[str]) -> bool:
