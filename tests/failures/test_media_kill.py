@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import pytest
 from helpers import PICTURE, TXT2IMG, inside, without_debug
 
 from novita_async import Simulator
@@ -126,6 +127,7 @@ async def worker(served, *arguments):
         await process.wait()
 
 
+@pytest.mark.acceptance
 async def test_killed_twenty_times_a_run_of_two_hundred_submits_nothing_twice_and_loses_nothing(tmp_path):
     without_debug()
     journal, out = tmp_path / "journal.db", tmp_path / "out"

@@ -88,6 +88,7 @@ class Race:
         self.statuses[await receiver.answer("POST", token, None, receive)] += 1
 
 
+@pytest.mark.acceptance
 async def test_ten_thousand_tasks_end_exactly_once_each(clock):
     without_debug()
     race = Race(clock, seed=4)

@@ -46,6 +46,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the peak of a process")
+@pytest.mark.acceptance
 async def test_120000_requests_take_less_than_200_mb():
     without_debug()
     async with Simulator(batch_seconds=0.5) as sim, sim.serve() as served:

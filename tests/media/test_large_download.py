@@ -120,6 +120,7 @@ def room(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the peak of a process")
+@pytest.mark.acceptance
 async def test_a_gigabyte_arrives_over_three_breaks_in_less_than_64_mb(room):
     without_debug()
     store = Store()

@@ -97,6 +97,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the peak of a process")
+@pytest.mark.acceptance
 async def test_ten_thousand_tasks_in_flight_give_all_results_within_bounds():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUNNER, msgspec.json.encode([COUNT, POLLS, POLL_RATE, PICTURE]).decode()),

@@ -478,12 +478,14 @@ async def test_closing_tells_all_who_wait_also_those_that_are_just_being_read(cl
 
 async def test_ten_thousand_waits_are_entries_of_a_heap_and_no_tasks_of_the_loop(clock, schedule):
     scheduler = schedule(polls=32, poll_rate=1e5)
-    most = 0
+    reads, most = 0, 0
 
     class Counted(Job):
         async def read(self):
-            nonlocal most
-            most = max(most, len(asyncio.all_tasks()))
+            nonlocal reads, most
+            reads += 1
+            if not reads % 100:  # counting them is slow
+                most = max(most, len(asyncio.all_tasks()))
             return await super().read()
 
     jobs = [Counted(clock, seconds=2) for _ in range(10_000)]
@@ -493,4 +495,4 @@ async def test_ten_thousand_waits_are_entries_of_a_heap_and_no_tasks_of_the_loop
     without_debug()
     await clock.sleep(30)
     assert all(job.ended_at > 0 for job in jobs)
-    assert most <= 1 + 32
+    assert 0 < most <= 1 + 32

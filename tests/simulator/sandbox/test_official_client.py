@@ -14,19 +14,17 @@ import pytest
 from novita_async.simulator import Simulator
 from novita_async.simulator.sandbox import IsolationWarning
 
+FLOWS = ["life", "commands", "files", "at_once"]
+MORE_FLOWS = [
+    "background_commands", "many_at_once", "templates", "templates_at_once", "sleep", "lists", "copies",
+    "volumes", "secrets", "told", "hosting", "terminals", "watches", "signed_urls", "terminals_and_watches_at_once",
+]  # fmt: skip
+
 
 @pytest.mark.skipif(
     importlib.util.find_spec("novita_sandbox") is None, reason="novita-sandbox, the official client, is not installed"
 )
-@pytest.mark.parametrize(
-    "flow",
-    [
-        "life", "commands", "background_commands", "files", "many_at_once", "at_once", "templates",
-        "templates_at_once", "sleep", "lists", "copies",
-        "volumes", "secrets", "told", "hosting", "terminals", "watches", "signed_urls",
-        "terminals_and_watches_at_once",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("flow", [*FLOWS, *(pytest.param(flow, marks=pytest.mark.acceptance) for flow in MORE_FLOWS)])
 async def test_the_official_client_cannot_tell(flow: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Ten real seconds of a deployment otherwise.
     monkeypatch.setattr("novita_async.simulator.sandbox.hosting._STEP_SECONDS", 0.1)

@@ -353,7 +353,7 @@ async def test_kernels_stand_still_in_a_pause_and_go_on_after_it(code: Interpret
 @pytest.mark.skipif(
     importlib.util.find_spec("novita_sandbox") is None, reason="novita-sandbox, the official client, is not installed"
 )
-@pytest.mark.parametrize("flow", ["together", "at_once"])
+@pytest.mark.parametrize("flow", [pytest.param("together", marks=pytest.mark.acceptance), "at_once"])
 async def test_the_official_client_runs_code(flow: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IsolationWarning)

@@ -299,6 +299,7 @@ async def test_metrics_are_of_its_processes_and_its_files(box: Box) -> None:
 # ------------------------------------------------------------------------------------------- many, and the end
 
 
+@pytest.mark.acceptance
 @in_either
 async def test_a_hundred_sandboxes_at_once_run_a_command_each_and_leave_nothing(room: Room) -> None:
     boxes = await asyncio.gather(*(room.create() for _ in range(100)))
