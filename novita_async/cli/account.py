@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
 import typing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from cyclopts import App, Group, Parameter
-from cyclopts.validators import Number
+
+from ..errors import ValidationError
+from .options import Flag, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ..client import AsyncNovita
     from .process import Stop
 
-__all__ = ["Account", "adder", "group"]
+__all__ = ["Account", "adder", "group", "hoisted"]
 
 _GRACE = 6.0  # seconds for taking things back when the user wants to end; killing a command or a sandbox has five
 _GROUP = Group("Account", sort_key=9)
@@ -32,25 +33,28 @@ class Account:
     api_key: str | None = field(default=None, repr=False)
     "the key; NOVITA_API_KEY when not given. Other users of this machine can see it while the command runs."
     api_url: str | None = None
-    "the sandbox control plane; NOVITA_API_URL, or https://api.{domain}."
+    "the sandbox control plane, https unless it says http; NOVITA_API_URL, or https://api.{domain}."
     domain: str | None = None
     "the sandbox domain; NOVITA_DOMAIN."
-    request_timeout: Annotated[float | None, Parameter(validator=Number(gt=0, lt=math.inf))] = None
-    "seconds for one request; what a command writes and a terminal shows may take longer."
+    request_timeout: Span | None = None
+    "seconds for one request, or a time such as 90s or 5m, 0 for any; output and a terminal may take longer."
 
     def client(self) -> AsyncNovita:
         """A client with these settings.
 
         Raises:
-            ConfigError: a setting cannot work, or there is no key.
+            ConfigError: a setting cannot work.
         """
         from ..client import AsyncNovita
         from ..config import Timeouts
 
-        timeouts = None if self.request_timeout is None else Timeouts(attempt=self.request_timeout)
-        novita = AsyncNovita(api_key=self.api_key, api_url=self.api_url, domain=self.domain, timeouts=timeouts)
-        novita.settings.require_key()
-        return novita
+        url, seconds = self.api_url, self.request_timeout
+        return AsyncNovita(
+            api_key=self.api_key,
+            api_url=f"https://{url}" if url and "://" not in url else url,
+            domain=self.domain,
+            timeouts=None if seconds is None else Timeouts(attempt=seconds or None),
+        )
 
 
 def group(*names: str, help: str) -> App:
@@ -62,27 +66,36 @@ def _default(value: object) -> str | None:
     """What the help says is taken when nothing is given."""
     if value in (None, False, ()):
         return None
+    if isinstance(value, float):
+        return f"{value:g}"
     return ",".join(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else str(value)
 
 
 def adder(app: App, stop: Stop) -> Callable[..., None]:
-    """Gives `add(work, *names)`, which makes commands of coroutine functions.
+    """Gives `add(work, *names, key=True)`, which makes commands of coroutine functions.
 
     The first parameter of such a function is a client, in place of which the command has the options of `Account`.
-    What it returns is the exit code, None for 0. When the user wishes to end it is cancelled.
+    Where it has an `output`, the command has a `--json` too. What it returns is the exit code, None for 0. When the
+    user wishes to end it is cancelled. It is not begun without a key, unless `key` is False.
     """
 
-    def add(work: Callable[..., Coroutine[Any, Any, int | None]], *names: str) -> None:
-        def command(*args: Any, account: Account | None = None, **options: Any) -> int:
-            return asyncio.run(_run(account or Account(), lambda novita: work(novita, *args, **options), stop))
+    def add(work: Callable[..., Coroutine[Any, Any, int | None]], *names: str, key: bool = True) -> None:
+        def command(*args: Any, account: Account | None = None, json: bool = False, **options: Any) -> int:
+            if json and options.setdefault("output", "json") != "json":
+                raise ValidationError("--json is --output json: give one of them")
+            return asyncio.run(_run(account or Account(), lambda novita: work(novita, *args, **options), stop, key))
 
         # cyclopts reads the signature. It is that of `work` with the account in the place of the client.
         hints = typing.get_type_hints(work, localns={"AsyncNovita": object}, include_extras=True)
         _, *own = inspect.signature(work).parameters.values()
         parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
-        parameters.append(
-            inspect.Parameter("account", inspect.Parameter.KEYWORD_ONLY, default=Account(), annotation=Account)
-        )
+        more: list[tuple[str, object, Any]] = [("account", Account(), Account)]
+        if "output" in hints:
+            more.insert(0, ("json", False, typing.Annotated[Flag, Parameter(help="the same as --output json.")]))
+        for name, default, type_ in more:
+            parameters.append(
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=type_)
+            )
         command.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - inspect looks for it
         command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         command.__name__, command.__doc__ = names[0], work.__doc__
@@ -91,8 +104,12 @@ def adder(app: App, stop: Stop) -> Callable[..., None]:
     return add
 
 
-async def _run(account: Account, work: Callable[[AsyncNovita], Coroutine[Any, Any, int | None]], stop: Stop) -> int:
+async def _run(
+    account: Account, work: Callable[[AsyncNovita], Coroutine[Any, Any, int | None]], stop: Stop, key: bool
+) -> int:
     async with account.client() as novita:
+        if key:
+            novita.settings.require_key()
         task, stopping = asyncio.create_task(work(novita)), asyncio.create_task(stop.wait())
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -102,3 +119,23 @@ async def _run(account: Account, work: Callable[[AsyncNovita], Coroutine[Any, An
             if not task.done() or task.cancelled():
                 return 130
         return task.result() or 0
+
+
+def hoisted(app: App, words: Sequence[str]) -> Sequence[str]:
+    """The arguments with the account's options behind the command, where they stand before it.
+
+    Args:
+        app: that is to take them.
+        words: as given.
+    """
+    names = {f"--{name.replace('_', '-')}" for name in Account.__dataclass_fields__}
+    count = 0
+    while count < len(words) and (word := words[count]).partition("=")[0] in names:
+        count += 1 if "=" in word else 2
+    if count == 0:
+        return words
+    options, rest = words[:count], words[count:]
+    commands, *_ = app.parse_commands(rest)
+    if not commands:
+        return rest
+    return [*rest[: len(commands)], *options, *rest[len(commands) :]]

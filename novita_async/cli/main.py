@@ -40,12 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         import cyclopts  # it brings rich
     except ImportError:
         return _fail("the command line needs more packages: pip install 'novita-async[cli]'", 2)
+    from .account import hoisted
     from .app import build
 
     warnings.showwarning = _warn
     try:
-        code = build(stop)(
-            sys.argv[1:] if argv is None else argv,
+        app = build(stop)
+        code = app(
+            hoisted(app, sys.argv[1:] if argv is None else argv),
             exit_on_error=False,
             print_error=False,
             result_action="return_int_as_exit_code_else_zero",

@@ -10,7 +10,8 @@ from cyclopts.validators import Number
 
 from ..errors import NotFound, ValidationError
 from ..runtime.clock import SystemClock
-from .output import Count, Format, first, show, show_more
+from .options import Count, Format, FormatOnly, split
+from .output import first, show, show_more
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -57,7 +58,7 @@ async def logs(
     level: Literal["debug", "info", "warn", "error"] | None = None,
     loggers: str | None = None,
     follow: Follow = False,
-    output: Format = "pretty",
+    output: FormatOnly = "pretty",
 ) -> None:
     """Print the log of a sandbox.
 
@@ -67,7 +68,7 @@ async def logs(
         loggers: only entries of these loggers, with commas between.
         follow: go on until the sandbox ends.
     """
-    wanted = set(loggers.split(",")) if loggers else None
+    wanted = set(split([loggers])) if loggers else None
     handle = novita.sandboxes.by_id(sandbox_id)
 
     async def read(since: datetime | None) -> list[LogEntry]:
@@ -78,7 +79,7 @@ async def logs(
 
 
 async def metrics(
-    novita: AsyncNovita, sandbox_id: str, /, *, follow: Follow = False, output: Format = "pretty"
+    novita: AsyncNovita, sandbox_id: str, /, *, follow: Follow = False, output: FormatOnly = "pretty"
 ) -> None:
     """Print what a sandbox uses of CPU, memory and disk.
 
@@ -125,7 +126,7 @@ async def events(
     found = novita.sandboxes.events(
         sandbox_id=sandbox_id,
         template=template_id,
-        names=events.split(",") if events else (),
+        names=split([events]) if events else (),
         state=state,
         start=_moment("--start-time", start_time),
         end=_moment("--end-time", end_time),

@@ -7,10 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, cast
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import NovitaError, ValidationError
 from .pipes import STDERR, STDIN, STDOUT, read, write
@@ -22,19 +19,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
-    "All",
-    "Count",
-    "Format",
-    "Limit",
-    "Many",
-    "Page",
-    "Yes",
     "confirm",
     "delete_each",
     "each",
     "first",
     "paged",
-    "pairs",
     "say",
     "show",
     "show_more",
@@ -42,17 +31,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-#: The option of every command that prints what the platform knows.
-Format = Annotated[Literal["pretty", "json", "yaml"], Parameter(name=["--output", "-o", "--format"])]
-#: A number from 1 on.
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
-Page = Annotated[Count, Parameter(name=["--page", "-p"])]
-Limit = Annotated[Count, Parameter(name=["--limit", "-l"])]
-All = Annotated[bool, Parameter(name=["--all", "-a"], negative="")]
-Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]
-#: An option that may be given several times.
-Many: TypeAlias = tuple[str, ...]
 
 
 async def show(items: Sequence[T], columns: Mapping[str, Callable[[T], object]], output: str) -> None:
@@ -253,7 +231,8 @@ async def delete_each(
 
 
 async def paged(items: AsyncIterable[T] | Sequence[T], *, limit: int, page: int, everything: bool) -> Sequence[T]:
-    """One page of a list, or all of it. Says so when there is more."""
+    """One page of a list; all of it where `limit` is 0, too. Says so when there is more."""
+    everything = everything or limit == 0
     found = items if isinstance(items, Sequence) else await first(items, None if everything else page * limit + 1)
     if everything:
         return found
@@ -269,26 +248,4 @@ async def first(items: AsyncIterable[T], count: int | None) -> list[T]:
         found.append(item)
         if len(found) == count:
             break
-    return found
-
-
-def pairs(option: str, values: Sequence[str], *, several: bool = False) -> dict[str, str]:
-    """`KEY=VALUE`, each, as a mapping.
-
-    Args:
-        option: that they were given with.
-        values: as given.
-        several: one value may hold several, with commas between them.
-
-    Raises:
-        ValidationError: one of them is not such a pair.
-    """
-    found: dict[str, str] = {}
-    for value in values:
-        pieces = value.split(",") if several and all("=" in piece for piece in value.split(",")) else [value]
-        for piece in pieces:
-            key, equals, right = piece.partition("=")
-            if not key or not equals:
-                raise ValidationError(f"{option} takes KEY=VALUE, got {piece!r}")
-            found[key] = right
     return found

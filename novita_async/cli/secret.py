@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder, group
-from .output import All, Format, Limit, Many, Page, Yes, delete_each, paged, say, show, show_one
+from .options import All, Format, Limit, Many, Page, Yes
+from .output import delete_each, paged, say, show, show_one
 from .pipes import STDERR, STDIN, read, write
 from .process import no_echo
 
@@ -110,7 +111,7 @@ async def list_(
 
     Args:
         all: all of them, not one page.
-        limit: how many a page has.
+        limit: how many a page has; 0 for all.
         page: which page, from 1.
     """
     secrets = await novita.sandboxes.secrets.list()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .account import adder, group
-from .output import All, Format, Limit, Page, Yes, delete_each, paged, say, show
+from .options import All, Format, Limit, Page, Yes  # noqa: TC001 - read from signatures
+from .output import delete_each, paged, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ async def list_(
     Args:
         all: all of them, not one page.
         sandbox_id: of this sandbox only.
-        limit: how many a page has.
+        limit: how many a page has; 0 for all.
         page: which page, from 1.
     """
     found = novita.sandboxes.snapshots.list(sandbox_id=sandbox_id)

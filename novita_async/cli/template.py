@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from ..errors import NotFound, ValidationError
 from ..runtime.clock import SystemClock
 from .account import adder, group
-from .output import All, Count, Format, Limit, Many, Page, Yes, confirm, delete_each, each, paged, say, show, text
+from .options import All, Count, Format, Limit, Many, Page, Yes
+from .output import confirm, delete_each, each, paged, say, show, text
 from .pipes import STDERR, write
 from .process import tell
 
@@ -171,7 +172,7 @@ async def list_(
         all: all of them, not one page.
         kind: templates that were built, or those that were made of sandboxes.
         page: which page, from 1.
-        limit: how many a page has.
+        limit: how many a page has; 0 for all.
     """
     found = novita.sandboxes.templates.list(kind=kind)
     await show(await paged(found, limit=limit, page=page, everything=all), _COLUMNS, output)

@@ -8,7 +8,8 @@ from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder, group
-from .output import All, Count, Format, Limit, Page, Yes, delete_each, paged, say, show, show_one
+from .options import All, Count, Format, FormatOnly, Limit, Page, Yes  # noqa: TC001 - read from signatures
+from .output import delete_each, paged, say, show, show_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,7 @@ async def list_(
 
     Args:
         all: all of them, not one page.
-        limit: how many a page has.
+        limit: how many a page has; 0 for all.
         page: which page, from 1.
     """
     volumes = await novita.sandboxes.volumes.list()
@@ -120,7 +121,7 @@ async def unmount(
     *,
     path: Place = None,
     force: Annotated[bool, Parameter(name=["--force", "-f"], negative="")] = False,
-    output: Format = "pretty",
+    output: FormatOnly = "pretty",
 ) -> None:
     """Take a volume out of a running sandbox. What it holds stays.
 

@@ -155,7 +155,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["connect", "x"], 2, "terminal"),
     (["list", "--api-key", "wrong-key"], 1, "401"),
     (["list", "--api-url", "http://127.0.0.1:1"], 1, "127.0.0.1"),
-    (["list", "--request-timeout", "0"], 2, "--request-timeout"),
+    (["list", "--request-timeout", "soon"], 2, "--request-timeout"),
 ]
 
 
