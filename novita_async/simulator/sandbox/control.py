@@ -224,7 +224,15 @@ class Sandboxes:
             isolation = await self._isolate()
             base = await self._make_base()
         self._serial += 1
-        return Machine(wanted, clock=self.clock, base=base, isolation=isolation, serial=self._serial, tree=image.tree)
+        return Machine(
+            wanted,
+            clock=self.clock,
+            base=base,
+            isolation=isolation,
+            serial=self._serial,
+            memory_mb=image.memory_mb,
+            tree=image.tree,
+        )
 
     def check_room(self, wanted: int = 1) -> None:
         """Refuse when more sandboxes would run at once than may."""

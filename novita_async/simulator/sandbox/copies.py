@@ -133,7 +133,8 @@ async def _clones(sandboxes: Sandboxes, life: Life, count: int, wanted: bodies.C
             copy = await sandboxes.new(
                 msgspec.structs.replace(order), msgspec.structs.replace(life.image, tree=tree), seconds=seconds
             )
-            copy.machine.secure, copy.added_mb, copy.on_timeout = life.machine.secure, life.added_mb, life.on_timeout
+            copy.machine.secure, copy.on_timeout = life.machine.secure, life.on_timeout
+            copy.machine.memory_mb = life.memory_mb
             sandboxes.timeline.record("create", copy, status=201)
             made.append(copy)
     except BaseException as error:

@@ -167,10 +167,10 @@ class Endpoints:
 
     async def _plug(self, call: Call, life: Life) -> Reply:
         wanted = (await read(call, Memory)).requested_size_mib
-        added = life.added_mb + wanted if wanted else 0
-        if life.image.memory_mb + added > _MOST_MEMORY_MB:
+        memory_mb = life.memory_mb + wanted if wanted else life.image.memory_mb
+        if memory_mb > _MOST_MEMORY_MB:
             raise refusal(400, f"a sandbox can have at most {_MOST_MEMORY_MB} MiB of memory")
-        life.added_mb = added
+        life.machine.memory_mb = memory_mb
         self._sandboxes.timeline.record("hotplug-memory", life, status=204)
         return Reply(204)
 

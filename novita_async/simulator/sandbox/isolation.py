@@ -14,6 +14,7 @@ What a command leaves running goes on until the sandbox ends.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -153,11 +154,11 @@ _SETTINGS = tuple(f"/proc/{name}" for name in ("acpi", "bus", "driver", "fs", "i
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-# No core dumps, 20 GiB a file, 64 GiB of addresses: runtimes reserve far more than they use. A limit that is lower
-# already stays.
-_LIMITED = "{ ulimit -c 0; ulimit -f 20971520; ulimit -v 67108864; } 2>/dev/null"
-# Counted for the sandbox alone only in a user namespace, and not at all for root; elsewhere over the whole user.
-_LIMITED_INSIDE = "ulimit -u 4096 2>/dev/null; " + _LIMITED
+# No core dumps, 20 GiB a file, 64 GiB of addresses, which runtimes reserve and do not use, and the descriptors that a
+# shell gives, whatever this process has. A limit that is lower already stays.
+_LIMITED = "{ ulimit -c 0; ulimit -f 20971520; ulimit -v 67108864; ulimit -Sn 1024; } 2>/dev/null"
+#: In one sandbox. Not counted for plain processes, where it would be over the whole user.
+_MOST_PROCESSES = 4096
 
 #: The first process of a sandbox's namespaces. From inside it gets no signal but those that bash itself listens to.
 _FIRST = "trap '' HUP INT QUIT TERM ALRM USR1 USR2 XCPU XFSZ VTALRM; echo first; exec 2>/dev/null; read; exit 0"
@@ -167,6 +168,7 @@ _USERS = "/etc/users"
 
 #: It is there as long as it is mounted; until then a process that waits keeps it.
 _ADMIT = f"""
+[ -z "$4" ] || {{ echo "$3" > "$4"; }} 2>/dev/null
 coproc held {{ exec "$1" --user --map-user=1000 --map-group=1000 -- "$0" -p -c 'echo; read'; }}
 read <&${{held[0]}} && exec "$2" --bind /proc/$held_PID/ns/user {_USERS}
 """
@@ -268,9 +270,12 @@ class Isolation:
         return [self._tools["nsenter"], "--preserve-credentials", *entered, "--"]
 
     def admit(self, directory: int) -> list[str]:
-        """How to make the user namespace of the sandbox's `user`, once they are there."""
+        """How to make the user namespace of the sandbox's `user`, once they are there, and to limit the processes."""
         tools = [self._tools[name] for name in ("bash", "unshare", "mount")]
-        return [*self.join(directory, "user", "mount", "pid"), tools[0], "-p", "-c", _ADMIT, *tools]
+        # In this machine's /proc: that of the sandbox cannot be written to.
+        limit = f"/proc/self/fd/{directory}/../sys/kernel/pid_max" if _pids_are_limited_inside() else ""
+        args = [tools[0], "-p", "-c", _ADMIT, *tools, str(_MOST_PROCESSES), limit]
+        return [*self.join(directory, "user", "mount", "pid"), *args]
 
     def kill(self, directory: int, number: int) -> list[str]:
         """How to send a signal to every process inside but the first. Fails when there is none."""
@@ -285,24 +290,27 @@ class Isolation:
         namespace: Namespace | None = None,
         directory: int = -1,
         line: int = -1,
+        memory_mb: int = 0,
     ) -> Launch:
         """Say how to start a command.
 
         Args:
             namespace: what it joins, with `directory` from its `enter`; None for a plain process.
             line: a socket on which it says its pid and waits for an answer.
+            memory_mb: the most that each of its processes may have for data; 0 for no limit.
         """
         env = {"USER": command.user.name, "LOGNAME": command.user.name, **command.envs, MARK: sandbox_id}
         hello = "" if line < 0 else f"{{ echo $$; read; }} <&{line} >&{line} || exit; exec {line}>&-; "
         if namespace is None:
-            return self._plain(command, layout, env, hello)
-        kinds = ["user", "mount", "pid", "ipc", "uts", *([] if namespace.internet else ["net"])]
+            return self._plain(command, layout, env, f"{_data_limit(memory_mb)}{_LIMITED}; {hello}")
+        kinds = ["user", "mount", "pid", "ipc", "uts", "net"]
         # What waits out here for it ends with this process even while it is stopped, as that of a paused sandbox is.
         args = [self._tools["setpriv"], *_DIE_WITH_PARENT, *self.join(directory, *kinds)]
         args += [self._tools["setsid"], *(["--ctty"] if command.terminal else [])]
         # Up to here it has every capability in the sandbox, and the directory is a way out. Who is inside can see
         # neither, so it is let go of before the capabilities are.
-        begin = f'{_LIMITED_INSIDE}; exec {directory}<&-; {hello}exec "$@"'
+        limits = f"{_data_limit(memory_mb)}{_LIMITED}; ulimit -u {_MOST_PROCESSES} 2>/dev/null"
+        begin = f'{limits}; exec {directory}<&-; {hello}exec "$@"'
         args += [self._tools["bash"], "-p", "-c", begin, "bash"]
         drop = ["--no-new-privs"]
         if command.user.uid:
@@ -316,13 +324,13 @@ class Isolation:
             args += [self._tools["bash"], "-p", "-c", 'exec "$@"', "bash"]  # env would take it for a variable
         return Launch([*args, command.cmd, *command.args], {}, "/")
 
-    def _plain(self, command: Command, layout: Layout, env: dict[str, str], hello: str) -> Launch:
+    def _plain(self, command: Command, layout: Layout, env: dict[str, str], begin: str) -> Launch:
         defaults = {
             "PATH": os.environ.get("PATH", _PATH),
             "HOME": self.host(layout, command.user.home),
             "TMPDIR": self.host(layout, "/tmp"),  # noqa: S108 - a path of the sandbox
         }
-        args = ["/bin/bash", "-p", "-c", f'{_LIMITED}; {hello}exec "$@"', "bash", command.cmd, *command.args]
+        args = ["/bin/bash", "-p", "-c", f'{begin}exec "$@"', "bash", command.cmd, *command.args]
         if command.terminal:
             # A session of its own as well. It must not lead a group yet, or another process would be the one to run it.
             args = ["setsid", "--ctty", *args]
@@ -336,6 +344,18 @@ class Isolation:
 
 
 _DIE_WITH_PARENT = ["--pdeathsig", "KILL", "--"]
+
+
+def _data_limit(memory_mb: int) -> str:
+    # Not of what is only reserved, nor of files that are mapped. Each process has it for itself.
+    return f"ulimit -d {memory_mb * 1024} 2>/dev/null; " if memory_mb else ""
+
+
+def _pids_are_limited_inside() -> bool:
+    """Whether a pid namespace has a limit of its own (Linux 6.14), which counts root's too. Before, there was only one
+    for the whole machine, which root could change from inside."""
+    major, minor = re.findall(r"\d+", f"{os.uname().release}.0.0")[:2]
+    return (int(major), int(minor)) >= (6, 14)
 
 
 def _system_mounts() -> list[str]:

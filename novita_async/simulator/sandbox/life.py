@@ -47,7 +47,6 @@ class Life:
         naps: how often it has been paused, which no connection outlasts.
         ends_at: Unix seconds.
         traffic_token: what requests to its ports need; None while everybody may.
-        added_mb: memory that was plugged in.
         mounts: its volumes.
     """
 
@@ -63,7 +62,6 @@ class Life:
         self.naps = 0
         self.started_at = clock.time()
         self.ends_at = self.started_at
-        self.added_mb = 0
         self.mounts: list[Mount] = list(order.volumeMounts)
         self.network = order.network
         self.traffic_token: str | None = None
@@ -100,7 +98,7 @@ class Life:
 
     @property
     def memory_mb(self) -> int:
-        return self.image.memory_mb + self.added_mb
+        return self.machine.memory_mb
 
     # Time.
 

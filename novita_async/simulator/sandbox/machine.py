@@ -67,6 +67,7 @@ class Machine:
         isolation: what keeps its processes away from this machine, or why nothing does.
         serial: grows with each sandbox; the order of lists.
         workdir, user: where and as whom commands run that say nothing of it; "" for the user's home.
+        memory_mb: what each process that starts from now on may have.
         on_start: called with every process that has started, before it can have told anything.
         watchers: what its open streams of file changes stand on.
         paused: its processes are stopped, and none is started.
@@ -81,6 +82,7 @@ class Machine:
         base: Path,
         isolation: Isolation,
         serial: int,
+        memory_mb: int,
         tree: Path | None = None,
     ) -> None:
         self.id = "i" + secrets.token_hex(10)[1:]
@@ -89,6 +91,7 @@ class Machine:
         self.wanted = wanted
         self.secure = wanted.secure
         self.workdir, self.user = "", "user"
+        self.memory_mb = memory_mb
         self.serial = serial
         self.clock = clock
         self.isolation = isolation
@@ -158,7 +161,9 @@ class Machine:
             raise ProcessLookupError("the sandbox has ended" if self.ended else "the sandbox is paused")
         self._forget()
         try:
-            await process.start(self.isolation, self.layout, self.id, self._namespace, seconds=seconds)
+            await process.start(
+                self.isolation, self.layout, self.id, self._namespace, seconds=seconds, memory_mb=self.memory_mb
+            )
         except ChildProcessError as error:
             if self.ended:
                 raise ProcessLookupError("the sandbox has ended") from error

@@ -149,8 +149,9 @@ class Process(asyncio.SubprocessProtocol):
         namespace: Namespace | None,
         *,
         seconds: float | None,
+        memory_mb: int,
     ) -> None:
-        """Start it; after so many seconds it is killed.
+        """Start it, with so much memory; after so many seconds it is killed.
 
         Raises:
             OSError: the system refused.
@@ -165,7 +166,13 @@ class Process(asyncio.SubprocessProtocol):
                 directory = namespace.enter()
                 kept.append(directory)
             launch = isolation.launch(
-                self._command, layout, sandbox_id, namespace=namespace, directory=directory, line=line.theirs
+                self._command,
+                layout,
+                sandbox_id,
+                namespace=namespace,
+                directory=directory,
+                line=line.theirs,
+                memory_mb=memory_mb,
             )
             stdin, stdout = self._streams()
             await loop.subprocess_exec(
