@@ -120,7 +120,7 @@ def test_volumes(command: Command, sandbox: str) -> None:
     assert "volumes\tdata at /data\n" in done(command, "sandbox", "info", sandbox)
     done(command, "volume", "unmount", sandbox, "-p", "/data")
     assert "volumes\t\n" in done(command, "sandbox", "info", sandbox)
-    other = done(command, "sandbox", "create", "--volume-mount", "data:/mnt").strip()
+    other = done(command, "sandbox", "create", "--volume-mount", "/mnt=data").strip()
     assert data(command, "sandbox", "info", other)["volumeMounts"] == [{"name": "data", "path": "/mnt"}]
     (listed,) = data(command, "volume", "list")
     assert (listed["volumeID"], listed["name"], listed["quotaSizeGiB"]) == (volume, "data", 2)
