@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from ..errors import CallTimeout, NovitaError, ProtocolError, SandboxEnded, ValidationError
+from ..errors import CallTimeout, ConnectionLost, NovitaError, ProtocolError, SandboxEnded, ValidationError
 from ..runtime.arguments import call_headers, check_timeout
 from ..runtime.call import Auth, Call
 from ..runtime.retry import Replay
@@ -54,6 +54,13 @@ class PortAnswer(msgspec.Struct, frozen=True):
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ProtocolError(f"the answer is not JSON: {error}", body=self.body) from error
+
+
+class _Refusal(msgspec.Struct):
+    """What the platform's edge says when it cannot pass something on."""
+
+    code: int
+    sandboxId: str
 
 
 class Ports:
@@ -139,12 +146,23 @@ class Ports:
             async with scope:
                 opened = await runtime.transport.websocket(url, headers=headers, subprotocols=tuple(subprotocols))
         except NovitaError as error:
+            if _is_from_edge(error):
+                raise await self._envd.explain(ConnectionLost(str(error))) from error
             raise await self._envd.explain(error)  # noqa: B904 - it is the error itself, or has it as its cause
         except TimeoutError as error:
             if timeout is None or not scope.expired():
                 raise
             raise CallTimeout("total", timeout) from error
         return PortSocket(self._envd, opened)
+
+
+def _is_from_edge(error: NovitaError) -> bool:
+    """Whether there is no websocket because there is no such sandbox, or nothing listens (contract/sandbox.md 9)."""
+    try:
+        told = msgspec.json.decode(error.body if isinstance(error, ProtocolError) else b"", type=_Refusal)
+    except msgspec.DecodeError:
+        return False
+    return told.code == 502
 
 
 class PortSocket:

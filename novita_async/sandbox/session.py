@@ -267,8 +267,8 @@ class Sandbox(SandboxHandle):
 
         Raises:
             SandboxEnded: the sandbox is gone or paused.
-            SandboxUnreachable: no connection can be made.
-            ProtocolError: the server opens no websocket.
+            SandboxUnreachable: no connection can be made, or nothing listens there.
+            ProtocolError: the server opens no websocket, and `body` has what it said.
 
         Contract: sandbox.md sections 1 and 8.
         """

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio.lowlevel
+import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from multidict import CIMultiDict
 
@@ -16,7 +17,7 @@ from ..errors import ConnectError, ConnectionLost
 from ..transport.protocol import Reply, Request, close_source
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from ..transport.protocol import Handler, WebSocketHandler
 
@@ -27,6 +28,7 @@ _logger = logging.getLogger("novita_async.simulator")
 _GRACE_SECONDS = 0.25  # for answers that are being written when the server ends
 _HEADER_BYTES = 256 * 1024
 _MAX_MESSAGE = 64 * 1024 * 1024
+_PIECE = 64 * 1024
 _NO_BODY = frozenset({204, 304})
 _NORMAL = frozenset({WSCloseCode.OK, WSCloseCode.GOING_AWAY, 1005})
 
@@ -61,7 +63,8 @@ async def serve(
             an answer; any other error does so too, and is logged.
         websocket_handler: gets every websocket with the request that opened it, in a task of its own. The first
             subprotocol offered is accepted; returning closes normally, raising breaks the connection. Without it a
-            request for an upgrade goes to `handler` as any other.
+            request for an upgrade goes to `handler` as any other: answered with 101, the bytes of the connection go
+            on in the bodies of request and reply, untouched. Before that, its body is empty.
         host: address to listen on.
         port: TCP port, 0 for a free one.
 
@@ -109,10 +112,17 @@ class _Site:
             dict(incoming.headers),
             incoming.content.iter_any() if incoming.body_exists else None,
         )
-        if self._websocket_handler is not None and incoming.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._upgrade(self._websocket_handler, request, incoming)
+        upgraded = None
+        if incoming.headers.get("Upgrade", "").lower() == "websocket":
+            if self._websocket_handler is not None:
+                return await self._upgrade(self._websocket_handler, request, incoming)
+            upgraded = _Upgraded(incoming)
+            request = msgspec.structs.replace(request, body=request.body or upgraded)
         try:
-            return await _write(incoming, await self._handler(request))
+            reply = await self._handler(request)
+            if upgraded is not None and reply.status == 101:
+                upgraded.begin()
+            return await _write(incoming, reply)
         except ConnectionError:
             return _drop(incoming)  # the client went away
         except Exception as error:
@@ -146,6 +156,35 @@ class _Site:
                 await asyncio.wait(self._tasks, timeout=_GRACE_SECONDS)
 
 
+class _Upgraded:
+    """What comes on a connection after an upgrade: fed as aiohttp feeds a parser, read as the body of a request."""
+
+    def __init__(self, incoming: web.BaseRequest) -> None:
+        self._incoming = incoming
+        self._reader: asyncio.StreamReader | None = None
+
+    def begin(self) -> None:
+        """Take what comes from now on, and what has come already."""
+        self._reader = asyncio.StreamReader(limit=_PIECE)
+        if self._incoming.transport is not None:
+            self._reader.set_transport(self._incoming.transport)
+            self._incoming.protocol.set_parser(cast("Any", self))
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        assert self._reader is not None
+        self._reader.feed_data(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        assert self._reader is not None
+        self._reader.feed_eof()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._reader is not None:
+            while piece := await self._reader.read(_PIECE):
+                yield piece
+
+
 class _Sent:
     """What aiohttp asks of a response, for one that is written already."""
 
@@ -166,8 +205,9 @@ def _drop(incoming: web.BaseRequest) -> _Sent:
 async def _write(incoming: web.BaseRequest, reply: Reply) -> _Sent:
     """Write a reply through aiohttp's writer. Its own responses would add headers that the handler did not give."""
     headers = CIMultiDict(reply.headers)
-    keep_alive = incoming.keep_alive and headers.get("Connection", "").lower() != "close"
-    if not keep_alive:
+    upgraded = reply.status == 101
+    keep_alive = incoming.keep_alive and headers.get("Connection", "").lower() not in ("close", "upgrade")
+    if not keep_alive and not upgraded:
         headers["Connection"] = "close"
     bodyless = incoming.method == "HEAD" or reply.status in _NO_BODY
     writer = incoming.writer
@@ -177,7 +217,7 @@ async def _write(incoming: web.BaseRequest, reply: Reply) -> _Sent:
             headers.setdefault("Content-Length", str(len(reply.body)))
     elif "Content-Length" in headers:
         length = int(headers["Content-Length"])
-    elif not bodyless:
+    elif not bodyless and not upgraded:
         headers["Transfer-Encoding"] = "chunked"
         writer.enable_chunking()
     await writer.write_headers(f"HTTP/1.1 {reply.status} {_phrase(reply.status)}", headers)

@@ -40,8 +40,9 @@ class MockTransport:
         handler: gets each request, as the caller made it, and gives the reply. It may raise `ConnectError` to say that
             nothing was sent; any other error is a lost connection.
         websocket_handler: gets each websocket with the request that opened it. The first subprotocol offered is
-            accepted; returning closes normally, raising breaks the connection. Without it every websocket is refused
-            with what `handler` answers.
+            accepted; returning closes normally, raising breaks the connection. Without it the request for an upgrade
+            goes to `handler`, which answers 101 and carries the websocket's bytes in the bodies of request and reply,
+            or refuses it with any other answer.
     """
 
     def __init__(self, handler: Handler, websocket_handler: WebSocketHandler | None = None) -> None:
@@ -84,17 +85,11 @@ class MockTransport:
         self, url: str, *, headers: Mapping[str, str] | None = None, subprotocols: tuple[str, ...] = ()
     ) -> WebSocket:
         """Open a websocket to the handler. See `Transport.websocket`."""
-        request = Request("GET", url, dict(headers or {}))
         if self._websocket_handler is None:
-            reply = await self._reply(request)
-            body = b""
-            if isinstance(reply.body, bytes):
-                body = reply.body
-            else:
-                await close_source(aiter(reply.body))
-            raise ProtocolError(f"the server answered {reply.status} and opened no websocket", body=body)
+            return await self._upgrade(url, headers, subprotocols)
         if self._closed:
             raise ClientClosed(_CLOSED)
+        request = Request("GET", url, dict(headers or {}))
         near = _Socket(subprotocols[0] if subprotocols else None)
         far = _Socket(near.subprotocol)
         near.peer, far.peer = far, near
@@ -161,6 +156,25 @@ class MockTransport:
             if upload is not None:
                 await upload.aclose()
 
+    async def _upgrade(self, url: str, headers: Mapping[str, str] | None, subprotocols: tuple[str, ...]) -> WebSocket:
+        from .websocket import PipedWebSocket  # on use: it loads two libraries, and most clients open no websocket
+
+        socket = PipedWebSocket(url, headers=headers, subprotocols=subprotocols)
+        reply = await self._reply(socket.request)
+        if isinstance(reply.body, bytes):
+            raise _refused(reply, reply.body)
+        source = aiter(reply.body)
+        try:
+            if reply.status != 101:
+                raise _refused(reply, await _beginning(source))
+            socket.accept(reply)
+        except BaseException:
+            await close_source(source)
+            raise
+        socket.task = self._start(socket.run(source))
+        socket.task.add_done_callback(lambda _: socket.end())
+        return socket
+
     async def _attend(self, handler: WebSocketHandler, request: Request, socket: _Socket) -> None:
         try:
             await handler(request, socket)
@@ -169,6 +183,20 @@ class MockTransport:
             lost = ConnectionLost(f"the server failed: {error!r}")
             lost.__cause__ = error
             socket.close(lost)
+
+
+def _refused(reply: Reply, body: bytes) -> ProtocolError:
+    return ProtocolError(f"the server answered {reply.status} and opened no websocket", body=body)
+
+
+async def _beginning(source: AsyncIterator[bytes]) -> bytes:
+    """As much as an error may keep."""
+    data = b""
+    async for chunk in source:
+        data += chunk
+        if len(data) >= _PIPE_BYTES:
+            break
+    return data
 
 
 def _bodyless(request: Request, reply: Reply) -> bool:

@@ -282,6 +282,7 @@ class Sandboxes:
         del self._lives[life.id]
         life.disarm()
         life.machine.kill()
+        life.break_off()
         self.usage.ended(life.id, gone=True)
         return self._spawn(self._bury(life), f"end of sandbox {life.id}")
 
@@ -303,6 +304,7 @@ class Sandboxes:
         life.state = "paused"
         life.naps += 1
         life.disarm()
+        life.break_off()
         life.ends_at = self.clock.time()
         self.usage.ended(life.id)
         return self._spawn(self._freeze(life), f"sleep of sandbox {life.id}")
@@ -352,6 +354,7 @@ class Sandboxes:
             slept = life.state == "paused"
             with self._place() if resume and slept else nullcontext(), ending_as_gone(life):
                 await life.machine.reset()
+            life.break_off()
             life.frozen = False
             if resume and slept:
                 self._woken(life)

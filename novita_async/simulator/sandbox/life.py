@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .images import Image
     from .machine import Machine
     from .process import Item, Process
+    from .proxy import Exchange
 
 __all__ = ["DISK_MB", "ENVD_VERSION", "LONGEST_LONG_RUNNING", "STATES", "Life", "check_alive", "ending_as_gone"]
 
@@ -48,6 +49,7 @@ class Life:
         ends_at: Unix seconds.
         traffic_token: what requests to its ports need; None while everybody may.
         mounts: its volumes.
+        exchanges: what is open to its ports.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Life:
         self.started_at = clock.time()
         self.ends_at = self.started_at
         self.mounts: list[Mount] = list(order.volumeMounts)
+        self.exchanges: set[Exchange] = set()
         self.network = order.network
         self.traffic_token: str | None = None
         self.on_timeout = "pause" if order.autoPause else "kill"
@@ -125,6 +128,8 @@ class Life:
 
     def _arm(self) -> None:
         self.disarm()
+        if self.machine.ended:
+            return  # a request to it outlives it for a moment
         left = self._deadline - self._clock.monotonic()
         if self._idle and not self._visits:
             left = min(left, self._idle)
@@ -137,6 +142,11 @@ class Life:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def break_off(self) -> None:
+        """Break every connection to its ports."""
+        for exchange in tuple(self.exchanges):
+            exchange.break_off()
 
     # What it is told to be.
 

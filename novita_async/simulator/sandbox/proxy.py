@@ -1,26 +1,32 @@
-"""HTTP to the ports of sandboxes, as the platform's edge passes it on (contract/sandbox.md 1 and 9)."""
+"""HTTP and websockets to the ports of sandboxes, as the platform's edge passes them on (contract/sandbox.md 1 and 9).
+
+A websocket is a request for an upgrade that is answered with 101: from then on the bytes of the request's body go in as
+they come and those of the answer's body out, and what they mean is between the two ends.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import ConnectionLost
 from ...runtime.clock import uninterrupted
-from ...transport.protocol import Reply
+from ...transport.protocol import Reply, close_source
 from ..router import Refusal
 from .door import CODE_PORT, PORT, gone
+from .machine import held
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator
 
     from ..router import Call
     from .control import Sandboxes
     from .life import Life
 
-__all__ = ["Proxy"]
+__all__ = ["Exchange", "Proxy"]
 
 _OWN = frozenset({PORT, CODE_PORT})  # served by the simulator itself
 _TOKEN = "e2b-traffic-access-token"  # noqa: S105 - a header
@@ -53,20 +59,12 @@ class Proxy:
         """
         try:
             life = await self._enter(call)
+            exchange = await self._connect(life, int(_target(call)[0]))
         except Refusal as refusal:
             return refusal.reply
-        port = int(_target(call)[0])
-        life.opened()
         try:
-            reader, writer = await life.machine.connect_port(port)
-        except OSError:
-            life.closed()
-            told = {"sandboxId": life.id, "message": "The sandbox is running but port is not open", "port": port}
-            return Refusal(502, {**told, "code": 502}).reply
-        exchange = _Exchange(life, reader, writer)
-        try:
-            await exchange.send(call, _host(call, life, port))
-            return await exchange.reply(call.method)
+            await exchange.send(call)
+            return await exchange.reply(call)
         except BaseException as error:
             await exchange.aclose()
             if isinstance(error, OSError | EOFError | ValueError):
@@ -87,24 +85,56 @@ class Proxy:
                 raise Refusal(403, {"sandboxId": sandbox_id, "message": told, "code": 403})
         return life
 
+    async def _connect(self, life: Life, port: int) -> Exchange:
+        naps = life.naps
+        life.opened()
+        try:
+            reader, writer = await life.machine.connect_port(port)
+        except BaseException as error:
+            life.closed()
+            if not isinstance(error, OSError):
+                raise
+            if life.machine.ended:
+                raise gone(life.id) from error
+            told = {"sandboxId": life.id, "message": "The sandbox is running but port is not open", "port": port}
+            raise Refusal(502, {**told, "code": 502}) from error
+        exchange = Exchange(life, port, reader, writer)
+        if life.machine.ended or life.naps != naps:
+            await exchange.aclose()
+            raise gone(life.id)
+        return exchange
 
-class _Exchange:
-    """One request over one connection, which ends with it. Iterates over the answer's body."""
 
-    def __init__(self, life: Life, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class Exchange:
+    """One request over one connection, which ends with it. Iterates over the answer's body.
+
+    A clock that jumps stands still as long as it is open: what it waits for is a real process.
+    """
+
+    def __init__(self, life: Life, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._life = life
+        self._port = port
         self._reader = reader
         self._writer = writer
-        self._open = True
+        self._open = ExitStack()
+        self._open.enter_context(held(life.machine.clock))
+        self._open.callback(writer.close)
+        self._open.callback(life.closed)
+        self._open.callback(life.exchanges.discard, self)
         self._body: AsyncIterator[bytes] | None = None
+        life.exchanges.add(self)
 
-    async def send(self, call: Call, host: str) -> None:
+    async def send(self, call: Call) -> None:
+        """Pass the request on; of one for an upgrade its head."""
         parts = urlsplit(call.request.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {name.lower(): value for name, value in call.headers.items()}
         headers = {name: value for name, value in headers.items() if name not in _NOT_PASSED_ON}
-        headers |= {"host": host, "connection": "close"}
+        headers |= {"host": _host(call, self._life, self._port), "connection": "close"}
         body = call.request.body
+        if _is_upgrade(call):
+            headers |= {"connection": "Upgrade", "upgrade": "websocket"}
+            body = None
         chunked = body is not None and "content-length" not in headers and not isinstance(body, bytes)
         if chunked:
             headers["transfer-encoding"] = "chunked"
@@ -112,19 +142,21 @@ class _Exchange:
             headers["content-length"] = str(len(body))
         lines = [f"{call.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-        async for chunk in call.chunks():
-            if chunk:
-                self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-                await self._writer.drain()
+        if body is not None:
+            async for chunk in call.chunks():
+                if chunk:
+                    self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+                    await self._writer.drain()
         if chunked:
             self._writer.write(b"0\r\n\r\n")
         await self._writer.drain()
 
-    async def reply(self, method: str) -> Reply:
+    async def reply(self, call: Call) -> Reply:
+        """The head of the answer, with this exchange as its body."""
         while True:
             head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             status = int(head[0].split(" ", 2)[1])
-            if status >= 200:
+            if status >= 200 or (status == 101 and _is_upgrade(call)):
                 break
         headers: dict[str, str] = {}
         for line in filter(None, head[1:]):
@@ -133,7 +165,10 @@ class _Exchange:
             headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
         encoding = headers.get("transfer-encoding", "").lower()
         passed = {name: value for name, value in headers.items() if name not in _NOT_PASSED_ON}
-        if method == "HEAD" or status in (204, 304) or headers.get("content-length") == "0":
+        if status == 101:
+            self._body = self._tunnel(call)
+            return Reply(101, passed | {"connection": "Upgrade", "upgrade": "websocket"}, self)
+        if call.method == "HEAD" or status in (204, 304) or headers.get("content-length") == "0":
             await self.aclose()
             return Reply(status, passed, b"")
         length = None if encoding.endswith("chunked") else headers.get("content-length")
@@ -161,7 +196,22 @@ class _Exchange:
                 yield piece
             await self._reader.readexactly(2)
 
-    def __aiter__(self) -> _Exchange:
+    async def _tunnel(self, call: Call) -> AsyncIterator[bytes]:
+        going_in = asyncio.get_running_loop().create_task(self._pass_in(call))
+        try:
+            async for piece in self._counted(None):
+                yield piece
+        finally:
+            going_in.cancel()
+            await asyncio.wait([going_in])
+
+    async def _pass_in(self, call: Call) -> None:
+        with suppress(OSError):  # who reads the answer is told
+            async for chunk in call.chunks():
+                self._writer.write(chunk)
+                await self._writer.drain()
+
+    def __aiter__(self) -> Exchange:
         return self
 
     async def __anext__(self) -> bytes:
@@ -175,12 +225,20 @@ class _Exchange:
             await self.aclose()
             raise
 
+    def break_off(self) -> None:
+        """Break the connection; whoever reads or waits for the answer is told."""
+        self._reader.set_exception(ConnectionResetError("the sandbox was paused or has ended"))
+        self._writer.transport.abort()
+
     async def aclose(self) -> None:
         """Close the connection. Safe to call twice."""
-        if self._open:
-            self._open = False
-            self._life.closed()
-            self._writer.close()
+        self._open.close()
+        if self._body is not None:
+            await close_source(self._body)
+
+
+def _is_upgrade(call: Call) -> bool:
+    return call.headers.get("upgrade", "").lower() == "websocket"
 
 
 def _target(call: Call) -> tuple[str, str]:
