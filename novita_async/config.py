@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
-__all__ = ["TIERS", "Limits", "RetryPolicy", "Settings", "Timeouts", "adjusted", "load_settings"]
+__all__ = ["TIERS", "Limits", "RetryPolicy", "Settings", "Timeouts", "adjusted", "load_settings", "profile_file"]
 
 _TEXTS = (
     *("api_key", "base_url", "llm_base_url", "api_url", "sandbox_url", "domain"),
@@ -171,7 +171,8 @@ class Settings:
         if not self.api_key:
             raise ConfigError(
                 "no API key: pass api_key=..., set the environment variable NOVITA_API_KEY, or put api_key into "
-                "~/.config/novita-async/config.toml (without a key, `novita-async simulator` is a Novita of your own)"
+                "~/.config/novita-async/config.toml, as `novita-async auth login` does (without a key, "
+                "`novita-async simulator` is a Novita of your own)"
             )
         return self.api_key
 
@@ -264,11 +265,16 @@ def _check_text(name: str, source: str, value: object) -> str:
     return value.rstrip("/")
 
 
+def profile_file(environ: Mapping[str, str]) -> pathlib.Path:
+    """Where the profiles are."""
+    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "~"), ".config")
+    return pathlib.Path(home, "novita-async", "config.toml").expanduser()
+
+
 def _read_profile(
     profile: str | None, config_file: str | os.PathLike[str] | None, environ: Mapping[str, str]
 ) -> dict[str, Any]:
-    home = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "~"), ".config")
-    path = pathlib.Path(config_file or os.path.join(home, "novita-async", "config.toml")).expanduser()
+    path = pathlib.Path(config_file).expanduser() if config_file else profile_file(environ)
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..client import AsyncNovita
     from .process import Stop
 
-__all__ = ["Account", "adder", "group", "hoisted"]
+__all__ = ["Account", "adder", "group", "hoisted", "until_stopped"]
 
 _GRACE = 6.0  # seconds for taking things back when the user wants to end; killing a command or a sandbox has five
 _GROUP = Group("Account", sort_key=9)
@@ -110,15 +110,20 @@ async def _run(
     async with account.client() as novita:
         if key:
             novita.settings.require_key()
-        task, stopping = asyncio.create_task(work(novita)), asyncio.create_task(stop.wait())
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if stop.wanted:
-            task.cancel()
-            await asyncio.wait({task}, timeout=_GRACE)
-            if not task.done() or task.cancelled():
-                return 130
-        return task.result() or 0
+        return await until_stopped(work(novita), stop)
+
+
+async def until_stopped(work: Coroutine[Any, Any, int | None], stop: Stop) -> int:
+    """Do something and return its exit code, 130 when the user wished to end before; then it is cancelled."""
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if stop.wanted:
+        task.cancel()
+        await asyncio.wait({task}, timeout=_GRACE)
+        if not task.done() or task.cancelled():
+            return 130
+    return task.result() or 0
 
 
 def hoisted(app: App, words: Sequence[str]) -> Sequence[str]:

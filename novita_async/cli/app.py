@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from .._version import __version__
-from . import sandbox, secret, snapshot, template, volume
+from . import auth, sandbox, secret, snapshot, template, volume
 
 if TYPE_CHECKING:
     from .process import Stop
@@ -94,6 +94,6 @@ def build(stop: Stop) -> App:
 
         return asyncio.run(show(out=out, live=live, speed=speed, stop=stop))
 
-    for group in (sandbox, template, volume, secret, snapshot):
+    for group in (auth, sandbox, template, volume, secret, snapshot):
         app.command(group.build(stop))
     return app

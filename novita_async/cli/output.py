@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import NovitaError, ValidationError
-from .pipes import STDERR, STDIN, STDOUT, read, write
+from .asking import confirm
+from .pipes import STDOUT, write
 from .process import CannotGoOn, printable, tell
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
-    "confirm",
     "delete_each",
     "each",
     "first",
@@ -163,28 +163,6 @@ def _drawn(what: RenderableType) -> str:
     with console.capture() as captured:
         console.print(what)
     return captured.get()
-
-
-async def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is destroyed.
-
-    Args:
-        question: what is to be done.
-        yes: it was said already.
-
-    Raises:
-        ValidationError: there is nobody to ask.
-        CannotGoOn: the answer was no.
-    """
-    if yes:
-        return
-    question = printable(question)
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ValidationError(f"{question}? There is no terminal to ask at; -y says yes")
-    await write(STDERR, f"{question}? [y/N] ")
-    answer = (await read(STDIN)).decode("utf-8", "replace").strip().lower()
-    if answer not in ("y", "yes"):
-        raise CannotGoOn("nothing was done")
 
 
 async def each(names: Sequence[str], do: Callable[[str], Awaitable[bool]], done: str, output: str) -> int:

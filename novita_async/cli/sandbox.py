@@ -8,12 +8,13 @@ from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder, group
+from .asking import confirm
 from .create import create
 from .inside import connect, exec_
 from .life import clone, commit, detach_memory, hotplug_memory, network, pause, resume
 from .observe import events, logs, metrics
 from .options import All, Format, Labels, Limit, Many, Page, Yes, pairs, split
-from .output import confirm, each, paged, show, show_one
+from .output import each, paged, show, show_one
 from .snapshot import create as snapshot
 
 if TYPE_CHECKING:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder, group
+from .asking import hidden, piped
 from .options import All, Format, Limit, Many, Page, Yes
 from .output import delete_each, paged, say, show, show_one
-from .pipes import STDERR, STDIN, read, write
-from .process import no_echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,15 +147,4 @@ async def _value(from_env: str | None, from_stdin: bool, from_value: str | None)
         if value is None:
             raise ValidationError(f"there is no environment variable {from_env}")
         return value
-    if from_stdin:
-        pieces: list[bytes] = []
-        while piece := await read(STDIN):
-            pieces.append(piece)
-        return b"".join(pieces).decode("utf-8", "surrogateescape").removesuffix("\n")
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise ValidationError("say where the value comes from: --from-env, --from-stdin or --from-value")
-    with no_echo():
-        await write(STDERR, "value: ")
-        value = (await read(STDIN)).decode("utf-8", "surrogateescape").removesuffix("\n")
-        await write(STDERR, "\n")
-    return value
+    return await piped() if from_stdin else await hidden("value", "--from-env, --from-stdin or --from-value")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import resource
 import shlex
 import socket
 import sys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+_DESCRIPTORS = 65536
+
 
 async def serve(simulator: Simulator, *, host: str, port: int, stop: Stop) -> int:
     """Serve until a signal comes; return the exit code.
@@ -29,6 +32,7 @@ async def serve(simulator: Simulator, *, host: str, port: int, stop: Stop) -> in
     """
     if not _is_loopback(host):
         tell(f"warning: whoever reaches {host} can run commands on this machine, in sandboxes that are not real ones")
+    _take_descriptors()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(simulator)
         served = await _listen(stack, simulator, host, port)
@@ -48,6 +52,14 @@ async def _listen(stack: AsyncExitStack, simulator: Simulator, host: str, port: 
         number = None if isinstance(error, socket.gaierror) else error.errno
         reason = os.strerror(number) if number else error.strerror or str(error)
         raise CannotGoOn(f"cannot listen on {host} port {port}: {reason}") from error
+
+
+def _take_descriptors() -> None:
+    """Allow this process as many descriptors as it may have: two hundred sandboxes need more than a shell gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from ..errors import NotFound, ValidationError
 from ..runtime.clock import SystemClock
 from .account import adder, group
+from .asking import confirm
 from .options import All, Count, Format, Limit, Many, Page, Yes
-from .output import confirm, delete_each, each, paged, say, show, text
+from .output import delete_each, each, paged, say, show, text
 from .pipes import STDERR, write
 from .process import tell
 
