@@ -263,7 +263,8 @@ class Simulator:
 
     @asynccontextmanager
     async def serve(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Served, None]:
-        """Serve on a socket as long as the context is open.
+        """Serve on a socket as long as the context is open. What simulators that were killed have left of their sandboxes
+        is cleared away first.
 
         Args:
             host: address to listen on. Another than loopback lets other machines run commands in the sandboxes.
@@ -271,6 +272,7 @@ class Simulator:
         """
         from .server import serve  # loads aiohttp, which an in-process simulator has no use for
 
+        await self._sandboxes.clear()
         async with serve(self.handle, host=host, port=port) as server:
             yield Served(server.url, server.port, self._environment(server.url))
 

@@ -46,7 +46,7 @@ _REMEMBERED_TOKENS = 1000
 class Sandboxes:
     """The sandbox room of the simulator: control plane and envd.
 
-    Nothing is touched before the first sandbox is made.
+    Nothing of its own is on the disk before the first sandbox is made.
 
     Args:
         clock: what lifetimes and time limits are measured on.
@@ -111,6 +111,10 @@ class Sandboxes:
         endpoints.Endpoints(self).routes(add)
         self.hosting.routes(router)
         envd.add_routes(Visited(router, self), self)
+
+    async def clear(self) -> None:
+        """Clear away what simulators that were killed have left on this machine."""
+        await self.clock.to_thread(Ground.clear)
 
     async def aclose(self) -> None:
         """Kill every process and remove every directory. Safe to call twice."""

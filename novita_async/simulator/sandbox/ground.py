@@ -31,10 +31,15 @@ class Ground:
         self.path = path
         self._lock = lock
 
+    @staticmethod
+    def clear() -> None:
+        """Clear away those whose simulators are dead. Blocks."""
+        _clear(Path(tempfile.gettempdir()))
+
     @classmethod
     def claim(cls) -> Ground:
         """Make one, and clear away those whose simulators are dead. Blocks."""
-        _clear(Path(tempfile.gettempdir()))
+        cls.clear()
         while True:
             path = Path(tempfile.mkdtemp(prefix=_PREFIX))
             try:
