@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from . import programs
 from .images import BASES, Image
 from .isolation import USERS, Command
 from .machine import held
@@ -39,7 +40,6 @@ _READY_SECONDS = 120.0
 _READY_EVERY = 0.5
 _SHOWN = 200  # letters of a command
 _SLEEP = re.compile(r"\s*sleep\s+(\d+(?:\.\d+)?)\s*")
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class StepFailed(Exception):
@@ -129,7 +129,7 @@ class Builder:
             await self._copy(step)
         elif step.type == "ENV":
             for key, value in zip(step.args[::2], step.args[1::2], strict=True):
-                self._envs[key] = expanded(value, {"PATH": _SYSTEM_PATH, "HOME": self._user.home, **self._envs})
+                self._envs[key] = expanded(value, {"PATH": programs.PATH, "HOME": self._user.home, **self._envs})
         elif step.type == "RUN":
             user = step.args[1] if len(step.args) > 1 and step.args[1] else self._user.name
             await self._run(step.args[0], name, user)

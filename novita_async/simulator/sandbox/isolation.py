@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...runtime.clock import uninterrupted
+from . import programs
 from .copying import copy_tree
 from .interpreter import INSIDE, Interpreter
 from .namespace import Namespace
@@ -119,6 +120,7 @@ class Layout:
             else:
                 (self.etc / name).touch()
         (self.etc / Path(_USERS).name).touch()
+        programs.install(self.etc)
         for name in ("python", "packages"):
             (self.etc / INSIDE / name).mkdir(parents=True)
 
@@ -151,8 +153,6 @@ _SHARED_ETC = (
 )
 
 _SETTINGS = tuple(f"/proc/{name}" for name in ("acpi", "bus", "driver", "fs", "irq", "scsi", "sys", "sysrq-trigger"))
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # No core dumps, 20 GiB a file, 64 GiB of addresses, which runtimes reserve and do not use, and the descriptors that a
 # shell gives, whatever this process has. A limit that is lower already stays.
@@ -319,14 +319,14 @@ class Isolation:
             drop += ["--bounding-set=-all", "--inh-caps=-all"]
         # Nor does a variable of the command's come near a program before that: LD_PRELOAD would be loaded there.
         args += [self._tools["setpriv"], *drop, "--", self._tools["env"], "-i", "-C", command.cwd, "--"]
-        args += [f"{name}={value}" for name, value in {"PATH": _PATH, "HOME": command.user.home, **env}.items()]
+        args += [f"{name}={value}" for name, value in {"PATH": programs.PATH, "HOME": command.user.home, **env}.items()]
         if "=" in command.cmd:
             args += [self._tools["bash"], "-p", "-c", 'exec "$@"', "bash"]  # env would take it for a variable
         return Launch([*args, command.cmd, *command.args], {}, "/")
 
     def _plain(self, command: Command, layout: Layout, env: dict[str, str], begin: str) -> Launch:
         defaults = {
-            "PATH": os.environ.get("PATH", _PATH),
+            "PATH": os.environ.get("PATH", programs.PATH),
             "HOME": self.host(layout, command.user.home),
             "TMPDIR": self.host(layout, "/tmp"),  # noqa: S108 - a path of the sandbox
         }

@@ -225,5 +225,5 @@ def _arguments(language: str, interpreter: Interpreter) -> list[str]:
     isolated = ["-I", "-c"]
     if language == "python":
         return [*isolated, (_DRIVERS / "ipython.py").read_text(), "driver", interpreter.packages]
-    program = (_DRIVERS / "node.js").read_text() if language == "javascript" else ""
-    return [*isolated, (_DRIVERS / "shell.py").read_text(), language, program]
+    program = [(_DRIVERS / "node.js").read_text(), interpreter.node] if language == "javascript" else []
+    return [*isolated, (_DRIVERS / "shell.py").read_text(), language, *program]

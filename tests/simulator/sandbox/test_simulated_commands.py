@@ -54,6 +54,20 @@ async def test_a_missing_executable_is_127_as_in_a_shell(box: Box) -> None:
     assert done.end["exitCode"] == 127
 
 
+async def test_sudo_becomes_root_or_anybody_and_keeps_of_the_variables_what_it_may(room: Room, box: Box) -> None:
+    if not room.isolated:
+        return  # plain processes have what this machine has
+    done = await box.run(
+        "sudo sh -c 'echo $(id -un) $HOME $SUDO_USER ${A:-none} $B' ; sudo B=2 env | grep ^B; sudo -E sh -c 'echo $A'; "
+        "sudo -u user id -un; sudo sudo -u user id -un; echo 'pwd; id -u' | sudo -i; sudo -nE id -g;"
+        "sudo mkdir /opt/new; sudo -u nobody true; python -c 'print(1)'",
+        envs={"A": "1"},
+    )
+    assert done.stdout.split() == ["root", "/root", "user", "none", "B=2", "1", "user", "user", "/root", "0", "0", "1"]
+    assert done.stderr == "sudo: unknown user nobody\n"
+    assert (await box.run("ls -d /opt/new; sudo umount /usr || sudo touch /usr/mark")).end["exitCode"] == 1
+
+
 async def test_output_comes_as_it_is_written(box: Box) -> None:
     events = box.start("echo one; read; echo two", stdin=True)
     pid = await pid_of(events)

@@ -152,13 +152,13 @@ def chart_of(axes: Any) -> dict[str, Any]:
     wedges = [patch for patch in axes.patches if is_a(patch, "Wedge")]
     bars = [each for each in axes.containers if is_a(each, "BarContainer")]
     dots = [each for each in axes.collections if is_a(each, "PathCollection")]
-    boxes = [line for line in axes.lines if is_box(line)]
+    boxes = [drawn for drawn in (*axes.lines, *axes.patches) if is_box(drawn)]
     if wedges:
         return {"type": "pie", "title": told["title"], "elements": [slice_of(wedge) for wedge in wedges]}
     if bars:
         return told | {"type": "bar", "elements": [bar for group in bars for bar in bars_of(axes, group)]}
     if boxes:
-        return told | {"type": "box_and_whisker", "elements": [box_of(axes, line) for line in boxes]}
+        return told | {"type": "box_and_whisker", "elements": [box_of(axes, drawn) for drawn in boxes]}
     if not axes.lines and not dots:
         return told
     elements = [points_of(line, zip(*line.get_data(orig=True), strict=True)) for line in axes.lines]
@@ -167,7 +167,7 @@ def chart_of(axes: Any) -> dict[str, Any]:
         axis = getattr(axes, f"{name}axis")
         told |= {
             f"{name}_scale": scale_of(axis),
-            f"{name}_ticks": [plain(tick) for tick in axis.get_ticklocs()],
+            f"{name}_ticks": ticks_of(axis),
             f"{name}_tick_labels": [label.get_text() for label in axis.get_ticklabels()],
         }
     return told | {"type": "line" if axes.lines else "scatter", "elements": elements}
@@ -178,7 +178,8 @@ def is_a(thing: Any, name: str) -> bool:
 
 
 def slice_of(wedge: Any) -> dict[str, Any]:
-    return {"label": wedge.get_label(), "angle": plain(wedge.theta2 - wedge.theta1), "radius": plain(wedge.r)}
+    angle = round(float(wedge.theta2 - wedge.theta1), 6)  # the ends are the sums of the slices before
+    return {"label": wedge.get_label(), "angle": angle, "radius": plain(wedge.r)}
 
 
 def bars_of(axes: Any, group: Any) -> list[dict[str, Any]]:
@@ -194,15 +195,17 @@ def bars_of(axes: Any, group: Any) -> list[dict[str, Any]]:
     return told
 
 
-def is_box(line: Any) -> bool:
-    """Whether a line goes once around a box of a box plot."""
-    x, y = line.get_data()
-    return len(x) >= 5 and (x[0], y[0]) == (x[-1], y[-1]) and str(line.get_label()).startswith("_")
+def is_box(drawn: Any) -> bool:
+    """Whether a line, or a filled path, goes once around a box of a box plot."""
+    if is_a(drawn, "Line2D"):
+        x, y = drawn.get_data()
+        return len(x) >= 5 and (x[0], y[0]) == (x[-1], y[-1]) and str(drawn.get_label()).startswith("_")
+    return is_a(drawn, "PathPatch") and len(drawn.get_path().vertices) >= 5
 
 
 def box_of(axes: Any, box: Any) -> dict[str, Any]:
     """A box, with the median, the whiskers and the outliers that are drawn at its place, upright as it stands."""
-    x, y = box.get_data()
+    x, y = box.get_data() if is_a(box, "Line2D") else box.get_path().vertices.T
     middle, low, high = (min(x) + max(x)) / 2, min(y), max(y)
     median, ends, outliers = low, [low, high], []
     for line in axes.lines:
@@ -228,6 +231,13 @@ def box_of(axes: Any, box: Any) -> dict[str, Any]:
 
 def points_of(drawn: Any, points: Any) -> dict[str, Any]:
     return {"label": str(drawn.get_label()), "points": [[plain(x), plain(y)] for x, y in points]}
+
+
+def ticks_of(axis: Any) -> list[Any]:
+    ticks = axis.get_ticklocs()
+    if scale_of(axis) == "datetime":
+        ticks = importlib.import_module("matplotlib.dates").num2date(ticks)
+    return [plain(tick) for tick in ticks]
 
 
 def scale_of(axis: Any) -> str:

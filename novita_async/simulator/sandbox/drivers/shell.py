@@ -2,7 +2,7 @@
 writes.
 
     python -I -c THIS bash
-    python -I -c THIS javascript PROGRAM
+    python -I -c THIS javascript PROGRAM NODE
 
 The process gets its cells on one pipe and tells on another what came of them; what the cells write is read from its
 stdout and stderr. A cell's output is all in those pipes before its end is told.
@@ -31,12 +31,12 @@ BASH = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
 class Shell:
     """The process. Its pipes: 0 takes lines, 1 and 2 are its output, `told` gets what it has to say about a cell."""
 
-    def __init__(self, language: str, program: str) -> None:
+    def __init__(self, language: str, program: str, node: str) -> None:
         self.language = language
         self.told, theirs = os.pipe()
         os.set_inheritable(theirs, True)
         self.mouth = theirs
-        args = BASH if language == "bash" else ["node", "-e", program, str(theirs)]
+        args = BASH if language == "bash" else [node, "-e", program, str(theirs)]
         self.process = subprocess.Popen(
             args,
             stdin=subprocess.PIPE,
@@ -168,8 +168,8 @@ def write(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def main(language: str, program: str = "") -> None:
-    shell = Shell(language, program)
+def main(language: str, program: str = "", node: str = "") -> None:
+    shell = Shell(language, program, node)
     requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     lock = threading.Lock()
     current: list[int] = []
