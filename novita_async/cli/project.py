@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -13,10 +13,7 @@ from ..runtime.clock import SystemClock
 from .process import CannotGoOn
 from .toml import read, save, with_values
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["NAME", "Config", "Directory", "Project", "load", "templates_of"]
+__all__ = ["NAME", "Config", "Directory", "Project", "load"]
 
 NAME = "novita.toml"
 
@@ -105,12 +102,3 @@ def _checked(file: Path, said: dict[str, Any]) -> dict[str, Any]:
                 raise CannotGoOn(f"{name} in {file} must be {word}, not {value!r}")
             found[name] = value
     return found
-
-
-def templates_of(project: Project, named: Sequence[str], verb: str) -> list[str]:
-    """The templates that a command is about: those that are named, or the one of the directory."""
-    if named:
-        return list(named)
-    if project.template_id is None:
-        raise ValidationError(f"name the template to {verb}: {project.file} names none, and --select asks")
-    return [project.template_id]

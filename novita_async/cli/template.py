@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from ..errors import NotFound, ValidationError
-from ..runtime.clock import SystemClock
 from .account import adder, group
-from .asking import confirm
-from .options import All, Count, Format, Limit, Many, Page, Yes
+from .asking import choose, confirm
+from .building import build_, create
+from .migrate import init, migrate
+from .options import All, Flag, Format, Limit, Page, Yes
 from .output import delete_each, each, paged, say, show, text
-from .pipes import STDERR, write
-from .process import tell
+from .process import CannotGoOn
+from .project import Config, Directory, load
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,20 +23,14 @@ if TYPE_CHECKING:
     from cyclopts import App
 
     from ..client import AsyncNovita
-    from ..sandbox.builds import BuildLog
-    from ..sandbox.template import Template
-    from ..sandbox.templates import TemplateInfo
+    from ..sandbox.templates import TemplateBuild, TemplateInfo
     from .process import Stop
+    from .project import Project
 
 __all__ = ["build"]
 
-Dockerfile = Annotated[Path | None, Parameter(name=["--dockerfile", "-d", "--from-file"])]
-Directory = Annotated[Path, Parameter(name="--path")]
-Command = Annotated[str | None, Parameter(name=["--cmd", "-c"])]
-NoCache = Annotated[bool, Parameter(negative="")]
-Tags = Annotated[Many, Parameter(name="--tag", negative="")]
+Select = Annotated[Flag, Parameter(name=["--select", "-s"])]
 
-_DOCKERFILES = ("novita.Dockerfile", "Dockerfile")
 _COLUMNS: dict[str, Callable[[TemplateInfo], object]] = {
     "id": lambda it: it.id,
     "names": lambda it: it.names or it.aliases,
@@ -55,105 +49,13 @@ def build(stop: Stop) -> App:
     add(create, "create", "ct")
     add(build_, "build", "bd")
     add(list_, "list", "ls")
+    add(version, "version", "vn")
     add(publish, "publish", "pb")
     add(unpublish, "unpublish", "upb")
     add(delete, "delete", "dl")
+    app.command(init, name=("init", "it"))
+    add(migrate, "migrate", key=False)
     return app
-
-
-async def create(
-    novita: AsyncNovita,
-    name: str,
-    /,
-    *,
-    source: Annotated[Literal["image", "dockerfile", "template"] | None, Parameter(name="--from")] = None,
-    image: str | None = None,
-    template_id: str | None = None,
-    dockerfile: Dockerfile = None,
-    path: Directory = Path(),
-    registry_username: str | None = None,
-    registry_password: str | None = None,
-    cmd: Command = None,
-    ready_cmd: str | None = None,
-    cpu_count: Count = 2,
-    memory_mb: Count = 1024,
-    no_cache: NoCache = False,
-    tag: Tags = (),
-    output: Format = "pretty",
-) -> None:
-    """Build a template from an image, from another template, or from a Dockerfile.
-
-    Args:
-        name: what it is to be called.
-        source: what it is made from; it follows from the options below when not given.
-        image: the image.
-        template_id: id or name of the other template.
-        dockerfile: the file; novita.Dockerfile or Dockerfile of the directory when not given.
-        path: the directory that COPY copies from.
-        registry_username: for the registry of the image.
-        registry_password: for the registry of the image. Other users of this machine can see it meanwhile.
-        cmd: runs in every sandbox from its start.
-        ready_cmd: ends with exit code 0 when a sandbox is ready.
-        cpu_count: virtual CPUs of its sandboxes.
-        memory_mb: their memory in MiB.
-        no_cache: build every step anew.
-        tag: a tag for this build; may be given several times.
-    """
-    from ..sandbox.template import Template
-
-    source = source or ("image" if image else "template" if template_id else "dockerfile")
-    sources = {"image": image, "template": template_id, "dockerfile": dockerfile}
-    strange = [f"--{option}" for option, value in sources.items() if value and option != source]
-    if strange:
-        raise ValidationError(f"a template is made from one thing: {source}, and not {', '.join(strange)} as well")
-    if source == "dockerfile":
-        template = await _from_dockerfile(dockerfile, path)
-    elif source == "image" and image:
-        template = Template(path).from_image(image, username=registry_username, password=registry_password)
-    elif source == "template" and template_id:
-        template = Template(path).from_template(template_id)
-    else:
-        raise ValidationError(f"--from {source} needs --{'image' if source == 'image' else 'template-id'}")
-    _start(template, cmd, ready_cmd)
-    await _build(novita, template, name, tag, cpu_count, memory_mb, no_cache, output)
-
-
-async def build_(
-    novita: AsyncNovita,
-    template: str | None = None,
-    /,
-    *,
-    dockerfile: Dockerfile = None,
-    name: Annotated[str | None, Parameter(name=["--name", "-n"])] = None,
-    path: Directory = Path(),
-    cmd: Command = None,
-    ready_cmd: str | None = None,
-    cpu_count: Count = 2,
-    memory_mb: Count = 512,
-    no_cache: NoCache = False,
-    tag: Tags = (),
-    output: Format = "pretty",
-) -> None:
-    """Build a template from a Dockerfile, under a new name or one that there is.
-
-    Args:
-        template: its name.
-        dockerfile: the file; novita.Dockerfile or Dockerfile of the directory when not given.
-        name: the same as the argument.
-        path: the directory that COPY copies from.
-        cmd: runs in every sandbox from its start.
-        ready_cmd: ends with exit code 0 when a sandbox is ready.
-        cpu_count: virtual CPUs of its sandboxes.
-        memory_mb: their memory in MiB.
-        no_cache: build every step anew.
-        tag: a tag for this build; may be given several times.
-    """
-    called = template or name
-    if called is None or (template and name and template != name):
-        raise ValidationError("give the template one name")
-    read = await _from_dockerfile(dockerfile, path)
-    _start(read, cmd, ready_cmd)
-    await _build(novita, read, called, tag, cpu_count, memory_mb, no_cache, output)
 
 
 async def list_(
@@ -161,7 +63,7 @@ async def list_(
     *,
     all: All = False,
     kind: Annotated[
-        Literal["template_build", "snapshot_template"], Parameter(name=["--type", "-t"])
+        Literal["template_build", "snapshot_template"], Parameter(name=["--type", "-ty"])
     ] = "template_build",
     page: Page = 1,
     limit: Limit = 20,
@@ -179,38 +81,142 @@ async def list_(
     await show(await paged(found, limit=limit, page=page, everything=all), _COLUMNS, output)
 
 
-async def publish(novita: AsyncNovita, *templates: str, yes: Yes = False, output: Format = "pretty") -> int:
+async def version(
+    novita: AsyncNovita,
+    template: str | None = None,
+    /,
+    *,
+    rollback: Annotated[str | None, Parameter(name=["--rollback", "-r"])] = None,
+    path: Directory = Path(),
+    config: Config = None,
+    output: Format = "pretty",
+) -> None:
+    """List the builds of a template and their tags, or go back to one of them.
+
+    Sandboxes are made of the build that has the tag `default`. Only one that has a tag of its own can be gone back to.
+
+    Args:
+        template: its id or name; that of novita.toml when not given.
+        rollback: id of the build, or a tag that it has, that sandboxes are to be made of from now on.
+        path: the directory whose novita.toml is read.
+        config: the file, where it is called something else.
+    """
+    (name,) = await _chosen(novita, await load(path, config), [template] if template else [], "look at")
+    id_, templates = await _id_of(novita, name), novita.sandboxes.templates
+    tags: dict[str, list[str]] = {}
+    for each_ in await templates.get_tags(id_):
+        tags.setdefault(each_.build_id, []).append(each_.tag)
+    if rollback is None:
+        columns: dict[str, Callable[[TemplateBuild], object]] = {
+            "build": lambda it: it.id,
+            "tags": lambda it: tags.get(it.id, []),
+            "status": lambda it: it.status,
+            "vCPU": lambda it: it.cpu_count,
+            "MiB": lambda it: it.memory_mb,
+            "created": lambda it: it.created_at,
+            "finished": lambda it: it.finished_at,
+        }
+        await show((await templates.get(id_)).builds or [], columns, output)
+        return
+    build = next((build for build, own in tags.items() if rollback == build or rollback in own), None)
+    if build is None:
+        raise CannotGoOn(f"no tag of {name} is on a build {rollback}: the platform cannot go back to one without")
+    tagged = await templates.assign_tags(f"{id_}:{tags[build][0]}", "default")
+    await say(f"sandboxes of {name} are made of build {build}", tagged, output)
+
+
+async def publish(
+    novita: AsyncNovita,
+    *templates: str,
+    select: Select = False,
+    yes: Yes = False,
+    path: Directory = Path(),
+    config: Config = None,
+    output: Format = "pretty",
+) -> int:
     """Let others use templates, after a question.
 
     Args:
-        templates: their ids or names.
+        templates: their ids or names; that of novita.toml when not given.
+        select: choose from a list.
         yes: do not ask.
+        path: the directory whose novita.toml is read.
+        config: the file, where it is called something else.
     """
-    return await _change(novita, templates, "publish", novita.sandboxes.templates.publish, yes, output)
+    names = await _chosen(novita, await load(path, config), templates, "publish", select=select)
+    return await _change(novita, names, "publish", novita.sandboxes.templates.publish, yes, output)
 
 
-async def unpublish(novita: AsyncNovita, *templates: str, yes: Yes = False, output: Format = "pretty") -> int:
+async def unpublish(
+    novita: AsyncNovita,
+    *templates: str,
+    select: Select = False,
+    yes: Yes = False,
+    path: Directory = Path(),
+    config: Config = None,
+    output: Format = "pretty",
+) -> int:
     """Keep templates to the account again, after a question.
 
     Args:
-        templates: their ids or names.
+        templates: their ids or names; that of novita.toml when not given.
+        select: choose from a list.
         yes: do not ask.
+        path: the directory whose novita.toml is read.
+        config: the file, where it is called something else.
     """
-    return await _change(novita, templates, "unpublish", novita.sandboxes.templates.unpublish, yes, output)
+    names = await _chosen(novita, await load(path, config), templates, "unpublish", select=select)
+    return await _change(novita, names, "unpublish", novita.sandboxes.templates.unpublish, yes, output)
 
 
-async def delete(novita: AsyncNovita, *templates: str, yes: Yes = False, output: Format = "pretty") -> int:
+async def delete(
+    novita: AsyncNovita,
+    *templates: str,
+    select: Select = False,
+    yes: Yes = False,
+    path: Directory = Path(),
+    config: Config = None,
+    output: Format = "pretty",
+) -> int:
     """Delete templates, after a question. Sandboxes that were made of them live on.
 
+    A novita.toml that names one of them goes with it.
+
     Args:
-        templates: their ids or names.
+        templates: their ids or names; that of novita.toml when not given.
+        select: choose from a list.
         yes: do not ask.
+        path: the directory whose novita.toml is read.
+        config: the file, where it is called something else.
     """
+    project = await load(path, config)
+    names = await _chosen(novita, project, templates, "delete", select=select)
 
     async def do(name: str) -> bool:
-        return await novita.sandboxes.templates.delete(await _id_of(novita, name))
+        id_ = await _id_of(novita, name)
+        found = await novita.sandboxes.templates.delete(id_)
+        if found and project.template_id == id_:
+            await project.forget()
+        return found
 
-    return await delete_each("template", templates, do, yes=yes, output=output)
+    return await delete_each("template", names, do, yes=yes, output=output)
+
+
+async def _chosen(
+    novita: AsyncNovita, project: Project, named: Sequence[str], verb: str, *, select: bool = False
+) -> list[str]:
+    """The templates that a command is about: those that are named, chosen from a list, or that of the directory."""
+    if select:
+        if named:
+            raise ValidationError("name the templates, or choose them with --select, and not both")
+        found = [it async for it in novita.sandboxes.templates.list()]
+        lines = [f"{it.id}  {text(it.names or it.aliases)}" for it in found]
+        return [found[place].id for place in await choose("template", lines, "its id", several=True)]
+    if named:
+        return list(named)
+    if project.template_id is None:
+        raise ValidationError(f"name the template to {verb}: there is none in {project.file}")
+    return [project.template_id]
 
 
 async def _change(
@@ -221,8 +227,6 @@ async def _change(
     yes: bool,
     output: str,
 ) -> int:
-    if not templates:
-        raise ValidationError(f"name the templates to {verb}")
     await confirm(f"{verb} {', '.join(templates)}", yes=yes)
 
     async def do(name: str) -> bool:
@@ -241,56 +245,3 @@ async def _id_of(novita: AsyncNovita, name: str) -> str:
         return await novita.sandboxes.templates.lookup(name)
     except NotFound:
         return name
-
-
-async def _from_dockerfile(dockerfile: Path | None, directory: Path) -> Template:
-    from ..sandbox.template import Template
-
-    def read() -> Template:
-        found = dockerfile or next((directory / name for name in _DOCKERFILES if (directory / name).is_file()), None)
-        if found is None:
-            raise ValidationError(f"there is no {' and no '.join(_DOCKERFILES)} in {directory}; --dockerfile names one")
-        if not found.is_file():
-            raise ValidationError(f"there is no file {found}")
-        return Template(directory).from_dockerfile(found)
-
-    return await SystemClock().to_thread(read)
-
-
-def _start(template: Template, cmd: str | None, ready_cmd: str | None) -> None:
-    if cmd is not None:
-        template.set_start_cmd(cmd, ready_cmd or "true")
-    elif ready_cmd is not None:
-        template.set_ready_cmd(ready_cmd)
-
-
-async def _build(
-    novita: AsyncNovita,
-    template: Template,
-    name: str,
-    tags: Sequence[str],
-    cpu_count: int,
-    memory_mb: int,
-    skip_cache: bool,
-    output: str,
-) -> None:
-    lines: deque[BuildLog] = deque()
-    task = await novita.sandboxes.templates.build(
-        template,
-        name,
-        tags=tags,
-        cpu_count=cpu_count,
-        memory_mb=memory_mb,
-        skip_cache=skip_cache,
-        on_log=lines.append,
-    )
-    try:
-        async for _ in task:
-            while lines:
-                await write(STDERR, f"{text(lines.popleft().message)}\n")
-        done = await task.wait()
-    except BaseException:
-        if not task.done:
-            tell(f"the build of {name} goes on at the platform")
-        raise
-    await say(f"{done.template_id}", done, output)

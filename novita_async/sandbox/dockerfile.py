@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..errors import ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .template import Template
 
@@ -29,17 +29,18 @@ def is_text(dockerfile: str) -> bool:
     return "\n" in dockerfile or begin[:5].upper() == "FROM " or begin[:4].upper() == "ARG " or begin[:1] == "#"
 
 
-def read_into(template: Template, text: str) -> str:
-    """Give a template the steps of a Dockerfile; return its base image.
+def read_into(template: Template, text: str, build_args: Mapping[str, str]) -> str:
+    """Give a template the steps of a Dockerfile, whose ARGs have these values; return its base image.
 
     As the platform's own client has it, building begins as root in `/` and ends as `user` in `/home/user`, unless the
     file says otherwise.
 
     Raises:
-        ValidationError: it has several stages, or does what a template cannot.
+        ValidationError: it has several stages, does what a template cannot, or has no ARG of a name that has a value.
     """
     image = ""
     arguments: dict[str, str] = {}
+    unused = {*build_args}
     start: dict[str, str] = {}
     exec_forms: dict[str, bool] = {}
     seen: set[str] = set()
@@ -58,15 +59,20 @@ def read_into(template: Template, text: str) -> str:
             image = _substituted(_base(value, number), arguments)
         elif name == "ARG" and not image:
             key, _, default = value.partition("=")
-            arguments[key] = default.strip("\"'")
+            arguments[key] = build_args.get(key, default.strip("\"'"))
+            unused.discard(key)
         elif not image:
             raise ValidationError(f"Dockerfile line {number}: {name} comes before FROM")
         elif name == "RUN":
             _run(template, value, number)
         elif name in ("COPY", "ADD"):
             _copy(template, name, value, number)
-        elif name in ("ENV", "ARG"):
+        elif name == "ENV":
             template.set_envs(_variables(name, value, number))
+        elif name == "ARG":
+            defaults = _variables(name, value, number)
+            template.set_envs({key: build_args.get(key, default) for key, default in defaults.items()})
+            unused -= defaults.keys()
         elif name == "WORKDIR":
             template.set_workdir(value)
         elif name == "USER":
@@ -77,6 +83,8 @@ def read_into(template: Template, text: str) -> str:
             start[name] = shlex.join(words) if words is not None else value
     if not image:
         raise ValidationError("a Dockerfile needs a FROM")
+    if unused:
+        raise ValidationError(f"the Dockerfile has no ARG {', '.join(sorted(unused))}")
     if start:
         # Docker gives CMD to ENTRYPOINT as arguments only where both are lists.
         both = exec_forms.get("ENTRYPOINT") and exec_forms.get("CMD")

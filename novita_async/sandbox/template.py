@@ -85,7 +85,7 @@ class Template:
         self._template: str | None = None
         self._registry: dict[str, str] | None = None
         self._steps: list[Step] = []
-        self._dockerfile: tuple[int, Path] | None = None
+        self._dockerfile: tuple[int, Path, dict[str, str]] | None = None
         self._envs: dict[str, str] = {}
         self._start_cmd: str | None = None
         self._ready_cmd: str | None = None
@@ -143,22 +143,24 @@ class Template:
         """Start from Bun's image."""
         return self.from_image(f"oven/bun:{variant}")
 
-    def from_dockerfile(self, dockerfile: _Path) -> Self:
+    def from_dockerfile(self, dockerfile: _Path, *, build_args: Mapping[str, str] | None = None) -> Self:
         """Start as a Dockerfile does, and do what it does.
 
         Args:
             dockerfile: its text, or its path, which is read when the template is built.
+            build_args: values of its ARGs, in place of their defaults.
 
         Raises:
-            ValidationError: it cannot be read, has several stages, or does what a template cannot.
+            ValidationError: it cannot be read, has several stages, does what a template cannot, or has no such ARG.
         """
         from .dockerfile import is_text, read_into
 
+        args = check_strings("build_args", build_args, variables=True)
         if isinstance(dockerfile, str) and is_text(dockerfile):
-            return self._from(image=read_into(self, dockerfile))
+            return self._from(image=read_into(self, dockerfile, args))
         if self._dockerfile is not None:
             raise ValidationError("a template has one Dockerfile")
-        self._dockerfile = (len(self._steps), Path(dockerfile))
+        self._dockerfile = (len(self._steps), Path(dockerfile), args)
         return self._from(image=None)
 
     def _from(
@@ -382,7 +384,7 @@ class Template:
             return self
         from .dockerfile import read_into
 
-        place, path = self._dockerfile
+        place, path, args = self._dockerfile
         try:
             with path.open(encoding="utf-8") as file:
                 text = file.read(_DOCKERFILE_SIZE)
@@ -390,7 +392,7 @@ class Template:
             raise ValidationError(f"the Dockerfile cannot be read: {error}") from error
         whole = Template(self._context_path)
         vars(whole).update(vars(self), _dockerfile=None, _steps=[], _envs={}, _start_cmd=None, _ready_cmd=None)
-        image = read_into(whole, text)
+        image = read_into(whole, text, args)
         whole._image = image if self._template is None and self._image is None else self._image
         whole._steps = self._steps[:place] + whole._steps + self._steps[place:]
         whole._envs |= self._envs
