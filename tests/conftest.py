@@ -81,6 +81,16 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
 _BEFORE: pytest.StashKey[tuple[dict[int, str], set[int], int]] = pytest.StashKey()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--over-sockets", action="store_true", help="the sandbox room's clients use real sockets")
+
+
+@pytest.fixture
+def over_sockets(request: pytest.FixtureRequest) -> bool:
+    """Whether clients are to reach their platform over sockets."""
+    return bool(request.config.getoption("--over-sockets"))
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No key, no profile and no address of this machine gets into a test."""

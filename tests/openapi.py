@@ -123,6 +123,20 @@ class Contract:
         assert body, f"{where}: the body is missing"
         self._check_content(described["content"], content_type, body, where)
 
+    def check_query(self, method: str, path: str, query: list[tuple[str, str]]) -> None:
+        """Check the names of a request's query parameters.
+
+        Raises:
+            AssertionError: no such operation, one that it does not know, or a required one that is missing.
+        """
+        operation = self._known(method, path)
+        parameters = [self._resolved(each) for each in operation.description.get("parameters", ())]
+        known = {each["name"]: each.get("required", False) for each in parameters if each["in"] == "query"}
+        given = {name for name, _ in query}
+        assert given <= set(known), f"{operation.id} query: {', '.join(sorted(given - set(known)))} is not known"
+        missing = {name for name, required in known.items() if required} - given
+        assert not missing, f"{operation.id} query: {', '.join(sorted(missing))} is missing"
+
     def check_response(self, method: str, path: str, status: int, content_type: str | None, body: bytes) -> None:
         """Check a response: its status, content type and body; of an event stream every event and the end.
 

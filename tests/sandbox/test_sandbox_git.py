@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +41,14 @@ pytestmark = [
 with_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed on this machine")
 
 PASSWORD = "s3cret/of+the?user"
+#: Of this machine, and not the one that a sandbox takes for itself.
+HOST = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 ME: dict[str, Any] = {"author_name": "Me O'Neill", "author_email": "me@example.com"}
 
 
 @pytest.fixture
 async def sandbox(novita: AsyncNovita) -> AsyncIterator[Sandbox]:
-    async with novita.sandboxes.create(lifetime=3600) as sandbox:
+    async with novita.sandboxes.create(lifetime=3600, allow_out=[HOST]) as sandbox:
         yield sandbox
 
 
@@ -205,7 +208,7 @@ async def host(repository: Sandbox, tmp_path: Path) -> AsyncIterator[tuple[str, 
     answer = Host(tmp_path)
     runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, HOST, 0)
     await site.start()
     name, port = runner.addresses[0]
     yield f"http://{name}:{port}", answer

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import pytest
 from fake_platform import API, ENVD, KEY, TOKEN, Platform, ended, finished, json, script, settled, started, wrote
+from judge import Detour
 
 from novita_async import AsyncNovita, MockTransport
 from novita_async.errors import (
@@ -401,7 +402,8 @@ async def test_a_websocket_that_does_not_open_in_time(client: AsyncNovita, monke
         raise AssertionError
 
     sandbox = await client.sandboxes.create()
-    monkeypatch.setattr(MockTransport, "websocket", never)
+    for transport in (MockTransport, Detour):
+        monkeypatch.setattr(transport, "websocket", never)
     with pytest.raises(CallTimeout):
         await sandbox.websocket(8000, timeout=3)
 
