@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from .._version import __version__
+from ..errors import ValidationError
 from . import auth, sandbox, secret, snapshot, template, volume
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def build(stop: Stop) -> App:
         *,
         host: Annotated[str, Parameter(validator=_named)] = "127.0.0.1",
         port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 0,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
+        domain: str | None = None,
         seed: int = 0,
         task_seconds: _Seconds = 5.0,
         chunk_delay: _Seconds = 0.02,
@@ -55,6 +59,10 @@ def build(stop: Stop) -> App:
         Args:
             host: address to listen on. Another than loopback lets other machines run commands on this one.
             port: TCP port; 0 takes a free one.
+            tls_cert: file with the certificate of the server, in PEM, for HTTPS.
+            tls_key: file with its key, when that is another.
+            domain: a name whose api.{domain} and {port}-{id}.{domain} lead here, as at the real platform. Wants
+                --tls-cert.
             seed: decides texts, pictures, ids and the API key.
             task_seconds: how long a media task takes.
             chunk_delay: seconds between two chunks of a chat stream.
@@ -64,8 +72,11 @@ def build(stop: Stop) -> App:
             require_isolation: refuse to make a sandbox unless bubblewrap isolates its commands from this machine.
         """
         from ..simulator import Simulator
-        from .simulator import serve
+        from .simulator import certified, serve
 
+        if tls_cert is None and (tls_key or domain):
+            raise ValidationError(f"--{'tls-key' if tls_key else 'domain'} wants --tls-cert too")
+        tls = certified(tls_cert, tls_key)
         served = Simulator(
             seed=seed,
             task_seconds=task_seconds,
@@ -74,7 +85,7 @@ def build(stop: Stop) -> App:
             llm_upstream=llm_upstream,
             require_isolation=require_isolation,
         )
-        return asyncio.run(serve(served, host=host, port=port, stop=stop))
+        return asyncio.run(serve(served, host=host, port=port, tls=tls, domain=domain or "", stop=stop))
 
     @app.command
     def demo(

@@ -7,6 +7,7 @@ import os
 import resource
 import shlex
 import socket
+import ssl
 import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -14,15 +15,43 @@ from typing import TYPE_CHECKING
 from .process import CannotGoOn, tell
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
     from ..simulator import Served, Simulator
     from .process import Stop
 
-__all__ = ["serve"]
+__all__ = ["certified", "serve"]
 
 _DESCRIPTORS = 65536
 
 
-async def serve(simulator: Simulator, *, host: str, port: int, stop: Stop) -> int:
+def certified(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """The server's side of TLS; None for plain HTTP.
+
+    Args:
+        certificate: a file with a certificate in PEM and those that it was signed with; None for plain HTTP.
+        key: the file with its key, when that is another.
+
+    Raises:
+        CannotGoOn: they cannot be read, or do not belong together.
+    """
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        reason = (error.reason or "no PEM").lower().replace("_", " ")
+        raise CannotGoOn(f"{certificate} is no certificate with its key: {reason}") from error
+    except OSError as error:
+        raise CannotGoOn(f"cannot read the certificate or its key: {error.strerror}") from error
+    return context
+
+
+async def serve(
+    simulator: Simulator, *, host: str, port: int, tls: ssl.SSLContext | None = None, domain: str = "", stop: Stop
+) -> int:
     """Serve until a signal comes; return the exit code.
 
     Standard output gets the environment of a client and nothing else, so that a shell can evaluate it.
@@ -35,7 +64,7 @@ async def serve(simulator: Simulator, *, host: str, port: int, stop: Stop) -> in
     _take_descriptors()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(simulator)
-        served = await _listen(stack, simulator, host, port)
+        served = await _listen(stack, simulator.serve(host=host, port=port, ssl=tls, domain=domain), host, port)
         for name, value in served.environment.items():
             print(f"export {name}={shlex.quote(value)}")
         sys.stdout.flush()
@@ -44,9 +73,9 @@ async def serve(simulator: Simulator, *, host: str, port: int, stop: Stop) -> in
     return 0
 
 
-async def _listen(stack: AsyncExitStack, simulator: Simulator, host: str, port: int) -> Served:
+async def _listen(stack: AsyncExitStack, serving: AbstractAsyncContextManager[Served], host: str, port: int) -> Served:
     try:
-        return await stack.enter_async_context(simulator.serve(host=host, port=port))
+        return await stack.enter_async_context(serving)
     except OSError as error:
         # asyncio words the system's errors anew and at length; those of name look-ups have numbers of their own.
         number = None if isinstance(error, socket.gaierror) else error.errno

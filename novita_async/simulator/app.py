@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from ..errors import ConnectError, ConnectionLost
+from ..errors import ConnectError, ConnectionLost, ValidationError
 from ..runtime.clock import Clock, SystemClock
 from ..transport.mock import MockTransport
 from ..transport.protocol import Reply, Request, shown
@@ -31,6 +31,7 @@ from .weights import WeightStock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from ssl import SSLContext
     from types import TracebackType
 
     from ..transport.protocol import Transport
@@ -262,32 +263,45 @@ class Simulator:
         return MockTransport(self.handle)
 
     @asynccontextmanager
-    async def serve(self, *, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[Served, None]:
-        """Serve on a socket as long as the context is open. What simulators that were killed have left of their sandboxes
-        is cleared away first.
+    async def serve(
+        self, *, host: str = "127.0.0.1", port: int = 0, ssl: SSLContext | None = None, domain: str = ""
+    ) -> AsyncGenerator[Served, None]:
+        """Serve on a socket as long as the context is open. What simulators that were killed have left of their
+        sandboxes is cleared away first.
 
         Args:
             host: address to listen on. Another than loopback lets other machines run commands in the sandboxes.
             port: 0 takes a free one.
+            ssl: the server's side of TLS, with its certificate.
+            domain: a name whose `api.{domain}` and `{port}-{id}.{domain}` lead here, as at the real platform; the
+                environment then points there. Clients go to a domain by HTTPS alone, so it wants `ssl`.
+
+        Raises:
+            ValidationError: `domain` without `ssl`.
+            OSError: the address cannot be had.
         """
         from .server import serve  # loads aiohttp, which an in-process simulator has no use for
 
+        if domain and ssl is None:
+            raise ValidationError("a domain is reached by HTTPS alone: give ssl too")
         await self._sandboxes.clear()
-        async with serve(self.handle, host=host, port=port) as server:
-            yield Served(server.url, server.port, self._environment(server.url))
+        async with serve(self.handle, host=host, port=port, ssl=ssl) as server:
+            named = domain if server.port == 443 or not domain else f"{domain}:{server.port}"
+            url = f"https://api.{named}" if named else server.url
+            yield Served(url, server.port, self._environment(url, named))
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables for a client in this process, beside `transport()`. `Served.environment` is for sockets."""
         return self._environment(self.base_url)
 
-    def _environment(self, url: str) -> dict[str, str]:
+    def _environment(self, url: str, domain: str = "") -> dict[str, str]:
+        sandboxes = {"NOVITA_DOMAIN": domain} if domain else {"NOVITA_API_URL": url, "NOVITA_SANDBOX_URL": url}
         return {
             "NOVITA_API_KEY": self.api_key,
             "NOVITA_BASE_URL": url,
             "NOVITA_LLM_BASE_URL": f"{url}/openai/v1",
-            "NOVITA_API_URL": url,
-            "NOVITA_SANDBOX_URL": url,
+            **sandboxes,
             "NOVITA_ASSETS_URL": url,
             "NOVITA_PROJECTS_URL": url,
         }

@@ -18,6 +18,7 @@ from ..transport.protocol import Reply, Request, close_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from ssl import SSLContext
 
     from ..transport.protocol import Handler, WebSocketHandler
 
@@ -39,13 +40,13 @@ class Address:
     Attributes:
         host: as it was asked for.
         port: the real one, also when 0 was asked for.
-        url: `http://host:port`.
+        url: `http://host:port`, or with `https`.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, scheme: str = "http") -> None:
         self.host = host
         self.port = port
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @contextlib.asynccontextmanager
@@ -55,6 +56,7 @@ async def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 0,
+    ssl: SSLContext | None = None,
 ) -> AsyncGenerator[Address]:
     """Serve until the context ends; what still runs then gets a quarter of a second, and is cancelled.
 
@@ -67,6 +69,7 @@ async def serve(
             on in the bodies of request and reply, untouched. Before that, its body is empty.
         host: address to listen on.
         port: TCP port, 0 for a free one.
+        ssl: the server's side of TLS, for https.
 
     Raises:
         OSError: the address cannot be had.
@@ -80,9 +83,9 @@ async def serve(
         max_line_size=_HEADER_BYTES,
         max_field_size=_HEADER_BYTES,
     )
-    listener = await asyncio.get_running_loop().create_server(server, host, port, backlog=1024)
+    listener = await asyncio.get_running_loop().create_server(server, host, port, backlog=1024, ssl=ssl)
     try:
-        yield Address(host, listener.sockets[0].getsockname()[1])
+        yield Address(host, listener.sockets[0].getsockname()[1], "https" if ssl else "http")
     finally:
         listener.close()
         server.pre_shutdown()  # idle connections

@@ -9,13 +9,15 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 from helpers import ASK
 from running import running
 
 from novita_async import AsyncNovita, Simulator
-from novita_async.cli.process import Stop
-from novita_async.cli.simulator import serve
-from novita_async.errors import APIError
+from novita_async.cli.app import build
+from novita_async.cli.process import CannotGoOn, Stop
+from novita_async.cli.simulator import certified, serve
+from novita_async.errors import APIError, ValidationError
 
 if TYPE_CHECKING:
     from running import Running
@@ -112,6 +114,36 @@ async def test_other_machines_are_let_in_with_a_warning_only(capsys: pytest.Capt
         output, errors = capsys.readouterr()
         assert ("warning" in errors) == warned
         assert "warning" not in output
+
+
+async def test_behind_tls_it_prints_what_points_at_its_domain(
+    capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
+    certificate = trustme.CA().issue_cert("*.sbx.localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    tls = certified(tmp_path / "both.pem", None)
+    stop = Stop()
+    stop.wanted = True
+    await serve(Simulator(), host="127.0.0.1", port=0, tls=tls, domain="sbx.localhost", stop=stop)
+    output, errors = capsys.readouterr()
+    names = [line.partition("=")[0].removeprefix("export ") for line in output.splitlines()]
+    assert names == [
+        "NOVITA_DOMAIN" if name == "NOVITA_API_URL" else name for name in NAMES if name != "NOVITA_SANDBOX_URL"
+    ]
+    assert "export NOVITA_DOMAIN=sbx.localhost:" in output
+    assert "https://api.sbx.localhost:" in errors
+    await serve(Simulator(), host="127.0.0.1", port=0, tls=tls, stop=stop)
+    assert "export NOVITA_API_URL=https://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_a_certificate_that_is_none_is_refused(tmp_path: pathlib.Path) -> None:
+    assert certified(None, None) is None
+    (tmp_path / "empty.pem").write_text("nothing")
+    for path, told in ((tmp_path / "empty.pem", "is no certificate with its key"), (tmp_path / "none", "cannot read")):
+        with pytest.raises(CannotGoOn, match=told):
+            certified(path, None)
+    with pytest.raises(ValidationError, match="--domain wants --tls-cert"):
+        build(Stop())(["simulator", "--domain", "sbx.localhost"], exit_on_error=False)
 
 
 @pytest.mark.parametrize("required", [False, True])

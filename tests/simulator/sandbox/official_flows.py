@@ -206,7 +206,7 @@ async def told() -> None:
 def hosting() -> None:
     """Its address is a constant of that client."""
     client = artifact_hosting.DeploymentClient()
-    client._http.base_url = f"{os.environ['NOVITA_API_URL']}/v1"
+    client._http.base_url = f"{os.environ['NOVITA_BASE_URL']}/v1"
     with official.Sandbox.create() as sandbox, client:
         project = client.create_project("my-app", description="d")
         assert [one.id for one in client.list_projects()] == [project.id]
