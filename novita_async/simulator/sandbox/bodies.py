@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec import Meta
 
 from ..router import Call, Endpoint, Refusal
 from .machine import NewSandbox
+from .reach import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +30,6 @@ T = TypeVar("T")
 
 _Seconds = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _PAGE = 100
-_EVERYTHING = "0.0.0.0/0"
 
 
 class Rules(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -36,6 +37,10 @@ class Rules(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     allowOut: list[str] = []
     denyOut: list[str] = []
+
+    def __post_init__(self) -> None:
+        for rule in self.denyOut:
+            ip_network(rule, strict=False)  # a host can be allowed and not denied: ValueError
 
 
 class Network(Rules, kw_only=True, omit_defaults=True):
@@ -47,7 +52,7 @@ class Network(Rules, kw_only=True, omit_defaults=True):
     @property
     def closed(self) -> bool:
         """Whether nothing may be reached, which is what a sandbox without internet access has."""
-        return _EVERYTHING in self.denyOut and not self.allowOut
+        return EVERYTHING in self.denyOut and not self.allowOut
 
 
 class Mount(msgspec.Struct, frozen=True):

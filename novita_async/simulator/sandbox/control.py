@@ -13,6 +13,7 @@ from . import endpoints, envd
 from .bodies import guarded, not_found, refusal
 from .building import start
 from .copies import Snapshots
+from .egress import Border
 from .events import Timeline
 from .ground import Ground
 from .hosting import Hosting
@@ -130,6 +131,8 @@ class Sandboxes:
             await self.templates.aclose()
             await self.snapshots.aclose()
             await self.volumes.aclose()
+            if self._isolation is not None:
+                await self._isolation.gate.aclose()
             if self._ground is not None:
                 await self.clock.to_thread(self._ground.release)
 
@@ -185,6 +188,8 @@ class Sandboxes:
         self.check_room()
         life = Life(machine, order, image, clock=self.clock, on_end=self._expire)
         machine.on_start = life.follow
+        secrets = self.secrets.bound(order.secrets.values())
+        machine.border = Border(rules=life.rules, refused=life.refused, secrets=secrets)
         # Known before its directory is made: whatever happens meanwhile, `aclose` finds it.
         self._lives[life.id] = life
         self._ids[machine.token] = life.id

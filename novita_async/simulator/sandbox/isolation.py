@@ -1,9 +1,9 @@
 """How the commands of a sandbox are kept away from this machine.
 
-With bubblewrap: a sandbox has user, pid, ipc, uts and, when internet access is off, network namespaces; its tree as
-`/`, the system directories on top of it read-only, and nothing else of this machine. Its commands join them with
-nsenter. The system directories are mount points there, so a command can neither move nor replace them; that matters,
-because the mounts of a copy of the sandbox are made over a copy of its tree.
+With bubblewrap: a sandbox has user, pid, ipc, uts and network namespaces; its tree as `/`, the system directories on
+top of it read-only, and nothing else of this machine. Its commands join them with nsenter. The system directories are
+mount points there, so a command can neither move nor replace them; that matters, because the mounts of a copy of the
+sandbox are made over a copy of its tree. Its network is a loopback: what leaves it goes through a proxy (egress.py).
 
 Without it: a plain process with a session, resource limits and an environment of its own. It can see and change what
 the user of this Python process can. `IsolationWarning` says so.
@@ -30,6 +30,7 @@ from .copying import copy_tree
 from .interpreter import INSIDE, Interpreter
 from .namespace import Namespace
 from .paths import SYSTEM, Tree, is_system, remove_directory
+from .ports import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,12 +189,14 @@ class Isolation:
 
     Attributes:
         reason: why commands are not isolated; "" when they are.
+        gate: the way into the networks of sandboxes.
         interpreter: the Python that runs kernels in a sandbox.
     """
 
     def __init__(self, bwrap: str, reason: str, tools: dict[str, str]) -> None:
         self.bwrap = bwrap
         self.reason = reason
+        self.gate = Gate()
         self.interpreter = Interpreter.find(isolated=bool(bwrap))
         self._tools = tools
         self._system = _system_mounts()
@@ -232,7 +235,7 @@ class Isolation:
         """Let a command of each user join namespaces; return what went wrong, or ""."""
         temporary = Path(await clock.to_thread(lambda: tempfile.mkdtemp(prefix=PROBE)))
         layout = Layout(temporary / "sandbox")
-        namespace = Namespace(self, layout, internet=False)
+        namespace = Namespace(self, layout)
         try:
             await clock.to_thread(layout.build)
             await namespace.open()
@@ -253,12 +256,10 @@ class Isolation:
             await clock.to_thread(lambda: remove_directory(temporary))
         return ""
 
-    def hold(self, layout: Layout, *, internet: bool) -> list[str]:
+    def hold(self, layout: Layout) -> list[str]:
         """How to start the process that holds a sandbox's namespaces."""
-        args = [self.bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-        if not internet:
-            args.append("--unshare-net")
-        args += ["--uid", "0", "--gid", "0", "--hostname", "sandbox", "--cap-drop", "ALL"]
+        args = [self.bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net"]
+        args += ["--unshare-cgroup-try", "--uid", "0", "--gid", "0", "--hostname", "sandbox", "--cap-drop", "ALL"]
         args += ["--die-with-parent", "--new-session", "--as-pid-1"]
         args += ["--bind", str(layout.tree.root), "/", "--ro-bind", str(layout.etc), "/etc", *self._system]
         return [*args, "--", self._tools["bash"], "-p", "-c", _FIRST]
@@ -319,7 +320,8 @@ class Isolation:
             drop += ["--bounding-set=-all", "--inh-caps=-all"]
         # Nor does a variable of the command's come near a program before that: LD_PRELOAD would be loaded there.
         args += [self._tools["setpriv"], *drop, "--", self._tools["env"], "-i", "-C", command.cwd, "--"]
-        args += [f"{name}={value}" for name, value in {"PATH": programs.PATH, "HOME": command.user.home, **env}.items()]
+        env = {"PATH": programs.PATH, "HOME": command.user.home, **namespace.envs, **env}
+        args += [f"{name}={value}" for name, value in env.items()]
         if "=" in command.cmd:
             args += [self._tools["bash"], "-p", "-c", 'exec "$@"', "bash"]  # env would take it for a variable
         return Launch([*args, command.cmd, *command.args], {}, "/")

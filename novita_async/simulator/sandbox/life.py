@@ -11,12 +11,15 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from .bodies import Network, not_found, stamp
 from .events import Log
 from .process import End, Output
+from .reach import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from ...runtime.clock import Clock, TimerHandle
     from .bodies import Connect, Mount, Order, Reset, Rules
@@ -164,17 +167,26 @@ class Life:
         """Let everybody reach its ports, or only who has the token; None changes nothing."""
         if public is None:
             return
-        self.network = self.network or Network()
-        self.network.allowPublicTraffic = public
+        self.network = msgspec.structs.replace(self.network or Network(), allowPublicTraffic=public)
         if public:
             self.traffic_token = None
         else:
             self.traffic_token = self.traffic_token or secrets.token_hex(32)
 
     def limit(self, rules: Rules) -> None:
-        """Replace what may be reached from inside. It is kept and told; the traffic is not filtered."""
-        self.network = self.network or Network()
-        self.network.allowOut, self.network.denyOut = rules.allowOut, rules.denyOut
+        """Replace what may be reached from inside, by connections that are made from now on."""
+        network = self.network or Network()  # a clone has the same one
+        self.network = msgspec.structs.replace(network, allowOut=rules.allowOut, denyOut=rules.denyOut)
+        self.order.allow_internet_access = not self.network.closed
+
+    def rules(self) -> tuple[Sequence[str], Sequence[str]]:
+        """What may be reached from inside and what not. To have no internet access is to have everything denied."""
+        network = self.network or Network()
+        return network.allowOut, network.denyOut if self.order.allow_internet_access else [EVERYTHING]
+
+    def refused(self, told: str) -> None:
+        """Write into its log what it was not to reach."""
+        self.log.add(told, level="warn", event="network_refused")
 
     # What it did.
 

@@ -6,17 +6,21 @@ import asyncio
 import os
 import secrets
 import signal
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ...runtime.clock import uninterrupted
+from .certificates import BUNDLE
+from .certificates import ENVS as CERTIFICATES
 from .copying import copy_tree
+from .egress import ENVS, PORT, Border, Egress
+from .held import held
 from .isolation import MARK, Layout
 from .namespace import Namespace
 from .paths import is_system, remove_directory
-from .ports import connect_inside, connect_outside, listens
+from .ports import connect_outside, listens
 from .resources import Meter, are_stopped, end_all, marked, sweep
 
 if TYPE_CHECKING:
@@ -34,16 +38,6 @@ __all__ = ["Machine", "NewSandbox", "held"]
 #: How long a process that has ended can still be connected to, in seconds (contract/sandbox.md 4).
 REMEMBERED = 30.0
 _CLOSE_SECONDS = 5.0
-
-
-def held(clock: Clock) -> AbstractContextManager[Any]:
-    """Keep a clock that jumps from jumping while a real process is waited for; a real clock has nothing to hold.
-
-    A stream waits for its process as long as it is open, also for one that runs in the background: a test that wants
-    time to pass meanwhile turns the clock by hand.
-    """
-    hold = getattr(clock, "hold", None)
-    return hold() if hold is not None else nullcontext()
 
 
 class NewSandbox(msgspec.Struct, kw_only=True):
@@ -69,6 +63,7 @@ class Machine:
         workdir, user: where and as whom commands run that say nothing of it; "" for the user's home.
         memory_mb: what each process that starts from now on may have.
         on_start: called with every process that has started, before it can have told anything.
+        border: what may leave it by its network.
         watchers: what its open streams of file changes stand on.
         paused: its processes are stopped, and none is started.
         ended: it is gone, or going.
@@ -99,11 +94,14 @@ class Machine:
         self.layout = Layout(base / self.id)
         self.tree = self.layout.tree
         self.on_start: Callable[[Process], object] | None = None
+        self.border = Border()
         self.watchers: set[Watcher] = set()
         self.paused = False
         self.ended = False
         self._source = tree
         self._namespace: Namespace | None = None
+        self._egress: Egress | None = None
+        self._opening = asyncio.Lock()
         self._meter = Meter(self.tree.root)
         self._marker = f"{MARK}={self.id}"
         self._processes: dict[int, Process] = {}
@@ -128,7 +126,7 @@ class Machine:
 
     async def _open(self) -> None:
         if self.isolation.bwrap and not self.ended:
-            self._namespace = Namespace(self.isolation, self.layout, internet=self.wanted.allow_internet_access)
+            self._namespace = Namespace(self.isolation, self.layout)
             await self._namespace.open()
             self.tree.view = self._namespace.root
 
@@ -160,6 +158,7 @@ class Machine:
         if self.ended or self.paused:
             raise ProcessLookupError("the sandbox has ended" if self.ended else "the sandbox is paused")
         self._forget()
+        await self._let_out()
         try:
             await process.start(
                 self.isolation, self.layout, self.id, self._namespace, seconds=seconds, memory_mb=self.memory_mb
@@ -171,6 +170,26 @@ class Machine:
         self._processes[process.pid] = process
         if self.on_start is not None:
             self.on_start(process)
+
+    async def _let_out(self) -> None:
+        """Before the first process that could want it, open the way out, if there is to be one."""
+        async with self._opening:
+            if self._namespace is None:
+                return
+            if not self.border.is_open:
+                self._namespace.envs = {}
+                return
+            if self._egress is None:
+                envs = dict(ENVS)
+                authority = await self.border.secrets.authority() if self.border.secrets is not None else None
+                if authority is not None:
+                    bundle = self.layout.etc / BUNDLE
+                    await self.clock.to_thread(lambda: bundle.write_bytes(authority.bundle()))
+                    envs |= CERTIFICATES
+                with held(self.clock):
+                    listener = await self.isolation.gate.listen(self._namespace, PORT)
+                self._egress = Egress(listener, self.border, self.clock, envs)
+            self._namespace.envs = self._egress.envs
 
     def processes(self) -> list[Process]:
         """Those that run."""
@@ -223,6 +242,8 @@ class Machine:
             # Again when one still runs: after `resume`, what waits for a process lets it go on once more, in its time.
             while not await self.clock.to_thread(lambda: are_stopped([*self._pids(), *waiting])):
                 await self._signal(signal.SIGSTOP)
+            if self._egress is not None:
+                await self._egress.stop()
 
     async def _signal(self, number: int) -> None:
         if self._namespace is not None:
@@ -247,6 +268,8 @@ class Machine:
             for process in self.processes():
                 with suppress(ProcessLookupError):
                     os.kill(process.outer, signal.SIGCONT)
+            if self._egress is not None:
+                self._egress.go_on()
             self.paused = False
 
     async def reset(self) -> None:
@@ -298,8 +321,10 @@ class Machine:
         with held(self.clock):
             if self.ended:
                 raise ProcessLookupError("the sandbox has ended")
-            if self._namespace is not None and not self._namespace.internet:
-                return await uninterrupted(connect_inside(self.isolation, self._namespace, port))
+            if self._namespace is not None:
+                if port == PORT:
+                    raise ConnectionRefusedError("what listens there is for the sandbox alone")
+                return await uninterrupted(self.isolation.gate.connect(self._namespace, port))
             if not await self.clock.to_thread(lambda: listens(port, self._pids())):
                 raise ConnectionRefusedError(f"nothing listens on port {port}")
             return await connect_outside(port)
@@ -316,6 +341,8 @@ class Machine:
             process.abandon()
         for watcher in self.watchers:
             watcher.break_off()
+        if self._egress is not None:
+            self._egress.cut()
         if self._namespace is not None:
             self._namespace.kill()
 
@@ -331,6 +358,9 @@ class Machine:
         """End every process."""
         for process in self.processes():
             process.abandon()
+        if self._egress is not None:
+            await self._egress.aclose()
+            self._egress = None
         if self._namespace is not None:
             await self._namespace.aclose()
         else:

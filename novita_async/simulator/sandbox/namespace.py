@@ -19,17 +19,17 @@ __all__ = ["Namespace"]
 
 
 class Namespace:
-    """User, pid, mount, ipc, uts and, without internet access, network namespaces that a sandbox's commands join.
+    """User, pid, mount, ipc, uts and network namespaces that a sandbox's commands join.
 
     They live as long as their first process, which reads from a socket of this Python process: when either ends,
     everything inside is killed by the kernel and the mounts are gone. What is inside cannot signal it.
 
     Attributes:
-        internet: the network is this machine's own.
+        envs: variables of the commands that begin from now on, where they have none of their own of that name.
     """
 
-    def __init__(self, isolation: Isolation, layout: Layout, *, internet: bool) -> None:
-        self.internet = internet
+    def __init__(self, isolation: Isolation, layout: Layout) -> None:
+        self.envs: dict[str, str] = {}
         self._isolation = isolation
         self._layout = layout
         self._line: Line | None = None
@@ -46,7 +46,7 @@ class Namespace:
         line = self._line = Line()
         try:
             self._holder = await asyncio.create_subprocess_exec(
-                *self._isolation.hold(self._layout, internet=self.internet),
+                *self._isolation.hold(self._layout),
                 stdin=line.theirs,
                 stdout=line.theirs,
                 stderr=line.theirs,  # what goes wrong is heard as well

@@ -1,13 +1,14 @@
-"""Secrets: their names and hosts are kept, their values are not (contract/sandbox.md 9).
+"""Secrets: a sandbox has a placeholder, and its way out puts the value in its place (contract/sandbox.md 9).
 
-On the platform a sandbox has a placeholder in its environment, and the way out puts the value in its place in headers
-to the secret's hosts. This simulator has no such way out: the placeholder is all that a sandbox ever sees, and a value
-is thrown away when it has come.
+That is done in the fields of HTTPS requests to the secret's hosts (egress.py). A value is told to nobody else. Where
+commands are not isolated from this machine there is no such way out, and a placeholder stays one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
+import warnings
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,18 +17,23 @@ from msgspec import Meta
 
 from ..router import json_reply
 from .bodies import read, refusal, stamp
+from .certificates import Authority
+from .held import held
+from .reach import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ...runtime.clock import Clock
     from ...transport.protocol import Reply
     from ..router import Call, Endpoint
 
-__all__ = ["Secrets"]
+__all__ = ["Bound", "Secrets"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _HOST = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*")
+#: What can be in the value of a field.
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 class _Update(msgspec.Struct, kw_only=True):
@@ -58,6 +64,10 @@ class Secrets:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._bindings: dict[str, _Binding] = {}
+        self._values: dict[str, str] = {}
+        self._authority: Authority | None = None
+        self._unsigned = False
+        self._signing = asyncio.Lock()
 
     def routes(self, add: Callable[[str, str, Endpoint], None]) -> None:
         add("POST", "/secrets", self._create)
@@ -72,6 +82,32 @@ class Secrets:
             if name not in self._bindings:
                 raise refusal(400, f"secret '{name}' not found")
         return {variable: self._bindings[name].placeholder for variable, name in wanted.items()}
+
+    def bound(self, names: Collection[str]) -> Bound | None:
+        """Those of one sandbox; None when it has none."""
+        return Bound(self, names) if names else None
+
+    def swaps(self, names: Collection[str], host: str) -> dict[str, str]:
+        """Those of these secrets that are for a host, by their placeholders; without those that no field can hold."""
+        return {
+            binding.placeholder: value.encode().decode("latin-1")
+            for name in names
+            if (binding := self._bindings.get(name)) and any(matches(each, host) for each in binding.hosts)
+            if _VALUE.fullmatch(value := self._values[name])
+        }
+
+    async def authority(self) -> Authority | None:
+        """Who signs for their hosts inside of sandboxes; None where trustme is not installed."""
+        async with self._signing:
+            if self._authority is None and not self._unsigned:
+                try:
+                    with held(self._clock):
+                        self._authority = await self._clock.to_thread(Authority)
+                except ImportError as error:
+                    self._unsigned = True
+                    told = "secrets stay placeholders without trustme: pip install 'novita-async[simulator]'"
+                    warnings.warn(f"{told} ({error})", stacklevel=2)
+        return self._authority
 
     async def _create(self, call: Call) -> Reply:
         new = await read(call, _New)
@@ -93,7 +129,7 @@ class Secrets:
 
     async def _delete(self, call: Call) -> Reply:
         known = self._named(call)
-        del self._bindings[known.name]
+        del self._bindings[known.name], self._values[known.name]
         told: dict[str, Any] = {"deleted": known.name}
         return json_reply(told)
 
@@ -108,6 +144,7 @@ class Secrets:
             description=wanted.description,
             updatedAt=stamp(self._clock.time()),
         )
+        self._values[name] = wanted.value
         return self._bindings[name]
 
     def _named(self, call: Call) -> _Binding:
@@ -115,3 +152,19 @@ class Secrets:
         if known is None:
             raise refusal(404, f"secret '{call.params['name']}' not found")
         return known
+
+
+class Bound:
+    """The secrets of one sandbox, as they are now: what has been replaced or deleted counts at once."""
+
+    def __init__(self, secrets: Secrets, names: Collection[str]) -> None:
+        self._secrets = secrets
+        self._names = frozenset(names)
+
+    async def authority(self) -> Authority | None:
+        """Who signs for their hosts."""
+        return await self._secrets.authority()
+
+    def swaps(self, host: str) -> dict[str, str]:
+        """Those for a host, by their placeholders."""
+        return self._secrets.swaps(self._names, host)
