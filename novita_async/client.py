@@ -7,40 +7,23 @@ from __future__ import annotations
 
 import sys
 import warnings
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .config import Limits, RetryPolicy, Settings, Timeouts, adjusted, load_settings
+from .products import Products
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from .gpu import GPU
-    from .llm import Chat
-    from .llm.batches import Batches
     from .llm.budget import Budget
-    from .llm.completions import TextCompletions
-    from .llm.embeddings import Embeddings
-    from .llm.files import Files
-    from .llm.messages import Messages
-    from .llm.models import Models
-    from .llm.rerank import Rerank
-    from .llm.responses import Responses
-    from .llm.usage import UsageCounter
-    from .media.audio import Audio
-    from .media.facade import Media
-    from .media.images import Images
-    from .media.videos import Videos
-    from .media.webhooks import Webhooks
     from .runtime.call import Runtime
     from .runtime.clock import Clock
     from .runtime.retry import RetryDecision
     from .runtime.scheduler import Cadence
     from .runtime.task import Read
     from .runtime.tasks import TaskSet
-    from .sandbox import Sandboxes
     from .transport.middleware import Middleware
     from .transport.protocol import Transport
 
@@ -49,7 +32,7 @@ __all__ = ["AsyncNovita", "run"]
 T = TypeVar("T")
 
 
-class AsyncNovita:
+class AsyncNovita(Products):
     """Novita AI for asyncio.
 
     Args:
@@ -147,127 +130,6 @@ class AsyncNovita:
         state = "closed" if self._closed else "open" if self._runtime is not None else "unused"
         counts = " ".join(f"{name}={value}" for name, value in self.stats().items() if value)
         return f"<AsyncNovita {self.settings.base_url} {state}{' ' + counts if counts else ''}>"
-
-    # ----------------------------------------------------------------------------------------- products
-
-    @cached_property
-    def chat(self) -> Chat:
-        """Chat completions, streamed or whole."""
-        from .llm import Chat
-
-        return Chat(self._core())
-
-    @cached_property
-    def completions(self) -> TextCompletions:
-        """Texts that go on where a prompt ends, streamed or whole."""
-        from .llm.completions import TextCompletions
-
-        return TextCompletions(self._core())
-
-    @cached_property
-    def embeddings(self) -> Embeddings:
-        """Texts as vectors."""
-        from .llm.embeddings import Embeddings
-
-        return Embeddings(self._core())
-
-    @cached_property
-    def rerank(self) -> Rerank:
-        """Documents by how well they answer a query."""
-        from .llm.rerank import Rerank
-
-        return Rerank(self._core())
-
-    @cached_property
-    def messages(self) -> Messages:
-        """The Anthropic-compatible surface, streamed or whole."""
-        from .llm.messages import Messages
-
-        return Messages(self._core())
-
-    @cached_property
-    def responses(self) -> Responses:
-        """OpenAI's Responses, passed through as they are."""
-        from .llm.responses import Responses
-
-        return Responses(self._core())
-
-    @cached_property
-    def models(self) -> Models:
-        """The language models: what they can do and what they cost. The listing is kept for a while."""
-        from .llm.models import Models
-
-        return Models(self._core())
-
-    @cached_property
-    def usage(self) -> UsageCounter:
-        """The tokens that the calls of language models used, and what they cost."""
-        from .llm.usage import UsageCounter
-
-        return UsageCounter(self._core(), self.models)
-
-    @cached_property
-    def files(self) -> Files:
-        """Files of batches: upload, list, fetch."""
-        from .llm.files import Files
-
-        return Files(self._core())
-
-    @cached_property
-    def batches(self) -> Batches:
-        """Many requests at once, at leisure and for less: single calls, and `run` for the round trip."""
-        from .llm.batches import Batches
-
-        return Batches(self._core(), self.tasks, self.files)
-
-    @cached_property
-    def images(self) -> Images:
-        """Pictures: submit and wait, or at once where the model answers at once."""
-        from .media.images import Images
-
-        return Images(self._core(), self.tasks)
-
-    @cached_property
-    def videos(self) -> Videos:
-        """Videos: submit and wait."""
-        from .media.videos import Videos
-
-        return Videos(self._core(), self.tasks)
-
-    @cached_property
-    def audio(self) -> Audio:
-        """Speech, transcripts, voices and music."""
-        from .media.audio import Audio
-
-        return Audio(self._core(), self.tasks)
-
-    @cached_property
-    def media(self) -> Media:
-        """The catalog of media models, and paths that it does not know."""
-        from .media.facade import Media
-
-        return Media(self._core(), self.tasks)
-
-    @cached_property
-    def webhooks(self) -> Webhooks:
-        """The receiver of events: the platform tells when a task has ended."""
-        from .media.webhooks import Webhooks
-
-        return Webhooks(self._core(), self.tasks)
-
-    @cached_property
-    def sandboxes(self) -> Sandboxes:
-        """Agent sandboxes: commands and files in a machine of their own."""
-        from .sandbox import Sandboxes
-
-        return Sandboxes(self._core(), self.tasks)
-
-    @cached_property
-    def gpu(self) -> GPU:
-        """GPU instances and products."""
-        from .gpu import GPU
-
-        return GPU(self._core(), self.tasks)
 
     @property
     def tasks(self) -> TaskSet:
