@@ -21,9 +21,12 @@ def _can_ask() -> bool:
 
 async def _asked(prompt: str) -> str:
     await write(STDERR, prompt)
-    answer = await read(STDIN)
-    if not answer:
-        await write(STDERR, "\n")  # the line is not at its end
+    answer = b""
+    try:
+        answer = await read(STDIN)
+    finally:
+        if not answer:
+            await write(STDERR, "\n")  # nobody else has ended the line
     return answer.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 

@@ -75,15 +75,18 @@ async def create(
     """
     if snapshot is not None and template is not None:
         raise ValidationError("a sandbox is made from a template or from a snapshot, not from both")
+    envs, secrets = pairs("--env", env), pairs("--secret-env", secret_env, form="KEY=SECRET")
+    if both := envs.keys() & secrets.keys():
+        raise ValidationError(f"--env and --secret-env both set {', '.join(sorted(both))}")
     source = snapshot or template or (await load(path, config)).template_id or "base"
     alone = detach or output != "pretty" or not has_terminal()
     opening = novita.sandboxes.create(
         source,
         lifetime=timeout,
         keep_alive=not alone,
-        envs=pairs("--env", env),
+        envs=envs,
         metadata=pairs("--metadata", metadata),
-        secrets=pairs("--secret-env", secret_env, form="KEY=SECRET") or None,
+        secrets=secrets or None,
         volume_mounts=pairs("--volume-mount", volume_mount, form="PATH=VOLUME") or None,
         secure=secure,
         allow_internet_access=internet,

@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except cyclopts.CycloptsError as error:
-        return _fail(_line(error), 2)
+        inside = isinstance(error, cyclopts.UnknownOptionError) and (error.command_chain or [""])[-1] in ("exec", "ex")
+        hint = " The options of a command stand behind --: sandbox exec ID -- ls -l" if inside else ""
+        return _fail(_line(error) + hint, 2)
     except ValidationError as error:
         return _fail(_line(error), 2)
     except NovitaError as error:

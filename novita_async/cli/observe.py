@@ -148,11 +148,12 @@ async def _observe(
     if not follow:
         await show(items, columns, output)
         return
-    last, before = None, []
+    last, before, titles = None, [], True
     while True:
         # The moment of the last one is asked for again: it may have had more.
         fresh = [item for item in items if item not in before]
-        await show_more(fresh, columns, output)
+        await show_more(fresh, columns, output, titles=titles)
+        titles = False
         if items:
             last, before = time(items[-1]), items
         if not fresh and await _ended(novita, sandbox_id):

@@ -15,7 +15,7 @@ from .pipes import STDOUT, write
 from .process import CannotGoOn, printable, tell
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 
     from rich.console import RenderableType
 
@@ -31,6 +31,10 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_GAP = 2  # columns of the terminal between two of a table
+_USUAL = 12  # columns of what a table has that is not known yet
+_NARROWEST = 16  # columns that the last of a table has at least, if it needs them
 
 
 async def show(items: Sequence[T], columns: Mapping[str, Callable[[T], object]], output: str) -> None:
@@ -48,15 +52,7 @@ async def show(items: Sequence[T], columns: Mapping[str, Callable[[T], object]],
     if not sys.stdout.isatty():
         await write(STDOUT, "".join("\t".join(row) + "\n" for row in rows))
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for number, title in enumerate(columns):
-        table.add_column(title, no_wrap=number == 0, overflow="fold", min_width=len(title))  # the first is copied
-    for row in rows:
-        table.add_row(*map(Text, row))
-    await write(STDOUT, _drawn(table) if rows else "none\n")
+    await write(STDOUT, _table(list(columns), rows) if rows else "none\n")
 
 
 async def show_one(item: T, fields: Mapping[str, Callable[[T], object]], output: str) -> None:
@@ -68,18 +64,23 @@ async def show_one(item: T, fields: Mapping[str, Callable[[T], object]], output:
     if not sys.stdout.isatty():
         await write(STDOUT, "".join(f"{name}\t{value}\n" for name, value in rows.items()))
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for name, value in rows.items():
-        if value:
-            table.add_row(Text(name, "dim"), Text(value))
-    await write(STDOUT, _drawn(table))
+    await write(STDOUT, _block(rows))
 
 
-async def show_more(items: Sequence[T], columns: Mapping[str, Callable[[T], object]], output: str) -> None:
-    """Print what was added to a list that grows: lines, a JSON object a line, or more entries of a YAML list."""
+async def show_more(
+    items: Sequence[T], columns: Mapping[str, Callable[[T], object]], output: str, *, titles: bool
+) -> None:
+    """Print what was added to a list that grows: lines, a JSON object a line, or more entries of a YAML list.
+
+    Args:
+        items: what was added.
+        columns: the titles, and what stands below them.
+        output: "pretty", "json" or "yaml".
+        titles: print them first, if there is a terminal.
+    """
+    terminal = sys.stdout.isatty()
+    if titles and terminal and output == "pretty":
+        await write(STDOUT, _line(columns, columns))
     for item in items:
         if output == "json":
             import msgspec
@@ -89,7 +90,13 @@ async def show_more(items: Sequence[T], columns: Mapping[str, Callable[[T], obje
             await write(STDOUT, _written([plain(item)], output))
         else:
             cells = [text(column(item)) for column in columns.values()]
-            await write(STDOUT, ("  " if sys.stdout.isatty() else "\t").join(cells).rstrip() + "\n")
+            await write(STDOUT, _line(columns, cells) if terminal else "\t".join(cells) + "\n")
+
+
+def _line(titles: Iterable[str], cells: Iterable[str]) -> str:
+    """A row of a table whose other rows are not known yet."""
+    pairs = zip(titles, cells, strict=True)
+    return "  ".join(cell.ljust(max(len(title), _USUAL)) for title, cell in pairs).rstrip() + "\n"
 
 
 async def say(words: str, value: object, output: str) -> None:
@@ -152,14 +159,49 @@ def _written(value: Any, output: str) -> bytes:
         raise CannotGoOn("YAML needs one more package: pip install 'novita-async[cli]'") from error
 
 
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows below titles, of which the last column may take several lines. Where there is no room, a block each."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    widths = [max(map(cell_len, column)) + _GAP for column in zip(titles, *rows, strict=True)]
+    if sum(widths[:-1]) + min(widths[-1], _NARROWEST) > _width():
+        return "\n".join(_block(dict(zip(titles, row, strict=True))) for row in rows)
+    table = Table(box=None, header_style="dim", padding=(0, _GAP, 0, 0))
+    for number, title in enumerate(titles, 1):
+        table.add_column(title, no_wrap=number < len(titles), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return _drawn(table)
+
+
+def _block(fields: Mapping[str, str]) -> str:
+    """Names beside what is known of them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        if value:
+            table.add_row(Text(name, "dim"), Text(value))
+    return _drawn(table)
+
+
+def _width() -> int:
+    """Columns of the terminal; some do not know theirs."""
+    return os.get_terminal_size(STDOUT).columns or 80
+
+
 def _drawn(what: RenderableType) -> str:
     """What is drawn on a terminal, as it is written to it."""
     import io
 
     from rich.console import Console
 
-    width = os.get_terminal_size(STDOUT).columns or 80
-    console = Console(file=io.StringIO(), force_terminal=True, width=width, highlight=False)
+    console = Console(file=io.StringIO(), force_terminal=True, width=_width(), highlight=False)
     with console.capture() as captured:
         console.print(what)
     return captured.get()
