@@ -83,7 +83,10 @@ def adder(app: App, stop: Stop) -> Callable[..., None]:
         def command(*args: Any, account: Account | None = None, json: bool = False, **options: Any) -> int:
             if json and options.setdefault("output", "json") != "json":
                 raise ValidationError("--json is --output json: give one of them")
-            return asyncio.run(_run(account or Account(), lambda novita: work(novita, *args, **options), stop, key))
+            novita = (account or Account()).client()  # here, as it may read a file
+            if key:
+                novita.settings.require_key()
+            return asyncio.run(_run(novita, lambda: work(novita, *args, **options), stop))
 
         # cyclopts reads the signature. It is that of `work` with the account in the place of the client.
         hints = typing.get_type_hints(work, localns={"AsyncNovita": object}, include_extras=True)
@@ -104,13 +107,9 @@ def adder(app: App, stop: Stop) -> Callable[..., None]:
     return add
 
 
-async def _run(
-    account: Account, work: Callable[[AsyncNovita], Coroutine[Any, Any, int | None]], stop: Stop, key: bool
-) -> int:
-    async with account.client() as novita:
-        if key:
-            novita.settings.require_key()
-        return await until_stopped(work(novita), stop)
+async def _run(novita: AsyncNovita, work: Callable[[], Coroutine[Any, Any, int | None]], stop: Stop) -> int:
+    async with novita:
+        return await until_stopped(work(), stop)
 
 
 async def until_stopped(work: Coroutine[Any, Any, int | None], stop: Stop) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +13,24 @@ from cyclopts.validators import Number
 
 from .._version import __version__
 from ..errors import ValidationError
-from . import auth, sandbox, secret, snapshot, template, volume
+from .account import group
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from .process import Stop
 
 __all__ = ["build"]
+
+#: Modules with commands: what their group is called, and what it is about.
+_GROUPS = {
+    "auth": (("auth",), "The API key, kept in a file of yours."),
+    "sandbox": (("sandbox", "sbx"), "Sandboxes: make, list, enter, end them."),
+    "template": (("template", "tpl"), "Templates: what sandboxes start from."),
+    "volume": (("volume",), "Volumes: storage that outlives sandboxes."),
+    "secret": (("secret",), "Secrets: values that sandboxes use and never see."),
+    "snapshot": (("snapshot",), "Snapshots: images of sandboxes, to make others from."),
+}
 
 _Seconds = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 
@@ -35,8 +48,13 @@ def _local(type_: object, url: str | None) -> None:
         check(url)
 
 
-def build(stop: Stop) -> App:
-    """The application. Its commands end when `stop` is wanted."""
+def build(stop: Stop, words: Set[str]) -> App:
+    """The application, as far as it is needed.
+
+    Args:
+        stop: ends its commands when it is wanted.
+        words: that the user said. A group of commands that is not among them is empty: loading it takes its time.
+    """
     app = App(name="novita-async", version=__version__, help="An asyncio-native SDK for the Novita AI cloud.")
 
     @app.command
@@ -105,6 +123,9 @@ def build(stop: Stop) -> App:
 
         return asyncio.run(show(out=out, live=live, speed=speed, stop=stop))
 
-    for group in (auth, sandbox, template, volume, secret, snapshot):
-        app.command(group.build(stop))
+    for module, (names, about) in _GROUPS.items():
+        commands = group(*names, help=about)
+        if not words.isdisjoint(names):
+            importlib.import_module(f".{module}", __package__).fill(commands, stop)
+        app.command(commands)
     return app

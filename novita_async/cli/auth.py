@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from ..config import profile_file
 from ..errors import AuthenticationError, ValidationError
 from ..runtime.clock import SystemClock
-from .account import Account, adder, group, until_stopped
+from .account import Account, adder, until_stopped
 from .asking import choose, hidden, piped
 from .options import Flag, Format  # noqa: TC001 - read from signatures
 from .output import first, say, show_one
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..client import AsyncNovita
     from .process import Stop
 
-__all__ = ["build"]
+__all__ = ["fill"]
 
 _KEY = "NOVITA_API_KEY"
 _SOURCES = "--api-key-env NAME, --api-key-stdin or --api-key KEY"
@@ -44,9 +44,8 @@ _FIELDS: dict[str, Callable[[Mapping[str, object]], object]] = {
 }
 
 
-def build(stop: Stop) -> App:
-    """The commands, which end when `stop` is wanted."""
-    app = group("auth", help="The API key, kept in a file of yours.")
+def fill(app: App, stop: Stop) -> None:
+    """Add the commands, which end when `stop` is wanted."""
     add = adder(app, stop)
 
     @app.command
@@ -68,7 +67,6 @@ def build(stop: Stop) -> App:
     add(logout, "logout", key=False)
     add(info, "info")
     add(configure, "configure", key=False)
-    return app
 
 
 async def _login(account: Account, variable: str | None, stdin: bool) -> int:
@@ -151,7 +149,7 @@ async def _keep(account: Account) -> None:
     # Kept first: a profile that a client is told to use must be there.
     before = await _write(file, profile, key)
     try:
-        async with account.client() as novita:
+        async with await SystemClock().to_thread(account.client) as novita:
             await first(novita.sandboxes.list(), 1)
     except BaseException as error:
         await SystemClock().to_thread(lambda: _restore(file, before))

@@ -45,9 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     warnings.showwarning = _warn
     try:
-        app = build(stop)
+        words = sys.argv[1:] if argv is None else argv
+        app = build(stop, {*words})
         code = app(
-            hoisted(app, sys.argv[1:] if argv is None else argv),
+            hoisted(app, words),
             exit_on_error=False,
             print_error=False,
             result_action="return_int_as_exit_code_else_zero",

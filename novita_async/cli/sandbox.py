@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import ValidationError
-from .account import adder, group
+from .account import adder
 from .asking import confirm
 from .create import create
 from .inside import connect, exec_
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..sandbox import SandboxInfo
     from .process import Stop
 
-__all__ = ["build"]
+__all__ = ["fill"]
 
 States = Annotated[Many, Parameter(name=["--state", "-s"], negative="")]
 
@@ -58,9 +58,8 @@ _FIELDS: dict[str, Callable[[SandboxInfo], object]] = {
 }
 
 
-def build(stop: Stop) -> App:
-    """The commands, which end when `stop` is wanted."""
-    app = group("sandbox", "sbx", help="Sandboxes: make, list, enter, end them.")
+def fill(app: App, stop: Stop) -> None:
+    """Add the commands, which end when `stop` is wanted."""
     add = adder(app, stop)
     add(create, "create", "cr")
     add(list_, "list", "ls")
@@ -79,7 +78,6 @@ def build(stop: Stop) -> App:
     add(clone, "clone", "cl")
     add(commit, "commit", "cm")
     add(snapshot, "snapshot")
-    return app
 
 
 async def list_(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import ValidationError
-from .account import adder, group
+from .account import adder
 from .asking import hidden, piped
 from .options import All, Format, Limit, Many, Page, Yes
 from .output import delete_each, paged, say, show, show_one
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..sandbox.secrets import Secret
     from .process import Stop
 
-__all__ = ["build"]
+__all__ = ["fill"]
 
 Hosts = Annotated[Many, Parameter(name="--host", negative="")]
 FromStdin = Annotated[bool, Parameter(negative="")]
@@ -36,16 +36,14 @@ _COLUMNS: dict[str, Callable[[Secret], object]] = {
 }
 
 
-def build(stop: Stop) -> App:
-    """The commands, which end when `stop` is wanted."""
-    app = group("secret", help="Secrets: values that sandboxes use and never see.")
+def fill(app: App, stop: Stop) -> None:
+    """Add the commands, which end when `stop` is wanted."""
     add = adder(app, stop)
     add(create, "create")
     add(update, "update")
     add(list_, "list", "ls")
     add(get, "get")
     add(delete, "delete", "rm")
-    return app
 
 
 async def create(

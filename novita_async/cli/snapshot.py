@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .account import adder, group
+from .account import adder
 from .options import All, Format, Limit, Page, Yes  # noqa: TC001 - read from signatures
 from .output import delete_each, paged, say, show
 
@@ -17,19 +17,17 @@ if TYPE_CHECKING:
     from ..sandbox.snapshots import Snapshot
     from .process import Stop
 
-__all__ = ["build", "create"]
+__all__ = ["create", "fill"]
 
 _COLUMNS: dict[str, Callable[[Snapshot], object]] = {"id": lambda it: it.id, "names": lambda it: it.names}
 
 
-def build(stop: Stop) -> App:
-    """The commands, which end when `stop` is wanted."""
-    app = group("snapshot", help="Snapshots: images of sandboxes, to make others from.")
+def fill(app: App, stop: Stop) -> None:
+    """Add the commands, which end when `stop` is wanted."""
     add = adder(app, stop)
     add(create, "create")
     add(list_, "list", "ls")
     add(delete, "delete", "rm")
-    return app
 
 
 async def create(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..errors import NotFound, ValidationError
-from .account import adder, group
+from .account import adder
 from .asking import choose, confirm
 from .building import build_, create
 from .migrate import init, migrate
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .process import Stop
     from .project import Project
 
-__all__ = ["build"]
+__all__ = ["fill"]
 
 Select = Annotated[Flag, Parameter(name=["--select", "-s"])]
 
@@ -42,9 +42,8 @@ _COLUMNS: dict[str, Callable[[TemplateInfo], object]] = {
 }
 
 
-def build(stop: Stop) -> App:
-    """The commands, which end when `stop` is wanted."""
-    app = group("template", "tpl", help="Templates: what sandboxes start from.")
+def fill(app: App, stop: Stop) -> None:
+    """Add the commands, which end when `stop` is wanted."""
     add = adder(app, stop)
     add(create, "create", "ct")
     add(build_, "build", "bd")
@@ -55,7 +54,6 @@ def build(stop: Stop) -> App:
     add(delete, "delete", "dl")
     app.command(init, name=("init", "it"))
     add(migrate, "migrate", key=False)
-    return app
 
 
 async def list_(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import ValidationError
-from .account import adder, group
+from .account import adder
 from .options import All, Count, Format, FormatOnly, Limit, Page, Yes  # noqa: TC001 - read from signatures
 from .output import delete_each, paged, say, show, show_one
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..sandbox.volumes import Volume
     from .process import Stop
 
-__all__ = ["build"]
+__all__ = ["fill"]
 
 Name = Annotated[str | None, Parameter(name=["--name", "-n"])]
 Place = Annotated[str | None, Parameter(name=["--path", "-p"])]
@@ -33,9 +33,8 @@ _COLUMNS: dict[str, Callable[[Volume], object]] = {
 }
 
 
-def build(stop: Stop) -> App:
-    """The commands, which end when `stop` is wanted."""
-    app = group("volume", help="Volumes: storage that outlives sandboxes.")
+def fill(app: App, stop: Stop) -> None:
+    """Add the commands, which end when `stop` is wanted."""
     add = adder(app, stop)
     add(create, "create")
     add(list_, "list", "ls")
@@ -43,7 +42,6 @@ def build(stop: Stop) -> App:
     add(delete, "delete", "rm")
     add(mount, "mount")
     add(unmount, "unmount")
-    return app
 
 
 async def create(
