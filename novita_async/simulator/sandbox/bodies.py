@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ...transport.protocol import Reply
 
 __all__ = [
-    "Clone", "Connect", "Lifetime", "Memory", "Mount", "Network", "Order", "Refresh", "Reset", "Resume", "Rules",
-    "guarded", "not_found", "number", "page_of", "read", "refusal", "stamp", "unauthorized",
+    "Clone", "Connect", "E2BConnect", "E2BOrder", "Lifetime", "Memory", "Mount", "Network", "Order", "Refresh", "Reset",
+    "Resume", "Rules", "guarded", "not_found", "number", "page_of", "read", "refusal", "stamp", "unauthorized",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -79,6 +79,13 @@ class Order(NewSandbox, kw_only=True):
     nodeID: str | None = None
 
 
+class E2BOrder(Order, kw_only=True):
+    """Body of POST /v2/sandboxes, which E2B's newer clients know in place of the other."""
+
+    timeout: _Seconds = 300
+    secure: bool = True
+
+
 class Lifetime(msgspec.Struct):
     """Body of `timeout`: seconds from now."""
 
@@ -91,6 +98,12 @@ class Connect(Lifetime, kw_only=True):
     secure: bool | None = None
     allowPublicTraffic: bool | None = None
     network: Network | None = None
+
+
+class E2BConnect(Connect, kw_only=True):
+    """Body of their `connect`."""
+
+    timeout: _Seconds = 300
 
 
 class Resume(Connect, kw_only=True):

@@ -117,8 +117,8 @@ class CodeInterpreter:
         """Answer of GET /health on its port."""
         return json_reply("OK")
 
-    def _enter(self, call: Call) -> tuple[Machine, Contexts]:
-        machine = self._door.enter_code(call)
+    def _enter(self, call: Call, *, runs: bool = False) -> tuple[Machine, Contexts]:
+        machine = self._door.enter_code(call, runs=runs)
         contexts = self._contexts.get(machine)
         if contexts is None:
             self._contexts = {known: its for known, its in self._contexts.items() if not known.ended}
@@ -126,7 +126,7 @@ class CodeInterpreter:
         return machine, contexts
 
     async def _execute(self, call: Call) -> Reply:
-        machine, contexts = self._enter(call)
+        machine, contexts = self._enter(call, runs=True)
         asked = await _read(call, Execution)
         if isinstance(asked, Reply):
             return asked

@@ -12,6 +12,7 @@ import hmac
 from typing import TYPE_CHECKING
 
 from ..router import Refusal
+from .bodies import E2BOrder
 from .protobuf import Messages
 
 if TYPE_CHECKING:
@@ -59,10 +60,16 @@ class Door:
             raise _unauthorized()
         return machine
 
-    def enter_code(self, call: Call) -> Machine:
-        """The same for the code interpreter, whose port needs the traffic token too where there is one."""
-        machine = self.enter(call)
+    def enter_code(self, call: Call, *, runs: bool) -> Machine:
+        """The same for the code interpreter, whose port needs the traffic token too where there is one.
+
+        Args:
+            runs: code is run. E2B's clients send their access token for nothing else.
+        """
+        machine = self.find(call)
         life = self._sandboxes.life(machine.id)
+        if runs or life is None or not isinstance(life.order, E2BOrder):
+            machine = self.enter(call)
         token = None if life is None else life.traffic_token
         if token is not None and not _same(call.headers.get("e2b-traffic-access-token", ""), token):
             told = "the traffic access token is missing or wrong"

@@ -12,7 +12,21 @@ from ...runtime.clock import uninterrupted
 from ...transport.protocol import Reply
 from ..router import Refusal, json_reply
 from . import copies
-from .bodies import Connect, Lifetime, Memory, Order, Refresh, Reset, Resume, Rules, page_of, read, refusal
+from .bodies import (
+    Connect,
+    E2BConnect,
+    E2BOrder,
+    Lifetime,
+    Memory,
+    Order,
+    Refresh,
+    Reset,
+    Resume,
+    Rules,
+    page_of,
+    read,
+    refusal,
+)
 from .events import logs_v1, logs_v2
 from .life import STATES
 
@@ -38,6 +52,8 @@ class Endpoints:
 
     def routes(self, add: Callable[[str, str, Endpoint], None]) -> None:
         add("POST", "/sandboxes", self._create)
+        add("POST", "/v2/sandboxes", self._create_e2b)
+        add("POST", "/v2/sandboxes/{id}/connect", self._recorded("connect", self._connect_e2b))
         add("GET", "/sandboxes", self._list_all)
         add("GET", "/v2/sandboxes", self._list_page)
         for method, name, operation in (
@@ -79,7 +95,14 @@ class Endpoints:
     # Coming and going.
 
     async def _create(self, call: Call) -> Reply:
-        sandboxes, order = self._sandboxes, await read(call, Order)
+        return await self._make(await read(call, Order))
+
+    async def _create_e2b(self, call: Call) -> Reply:
+        """Not of the contract, as `_connect_e2b`: what E2B's newer clients ask for."""
+        return await self._make(await read(call, E2BOrder))
+
+    async def _make(self, order: Order) -> Reply:
+        sandboxes = self._sandboxes
         if not order.templateID:
             raise refusal(400, "templateID is missing")
         public = order.network is None or order.network.allowPublicTraffic is not False
@@ -104,7 +127,12 @@ class Endpoints:
     # Its life.
 
     async def _connect(self, call: Call, life: Life) -> Reply:
-        body = await read(call, Connect)
+        return await self._let_in(await read(call, Connect), life)
+
+    async def _connect_e2b(self, call: Call, life: Life) -> Reply:
+        return await self._let_in(await read(call, E2BConnect), life)
+
+    async def _let_in(self, body: Connect, life: Life) -> Reply:
         slept = await uninterrupted(self._sandboxes.wake(life, body.timeout))
         life.change(body)
         self._sandboxes.timeline.record("connect", life, status=201 if slept else 200)

@@ -146,6 +146,7 @@ class Usage:
             "cpuUsedPct": round(used.cpu_percent, 2),
             "memUsed": used.memory,
             "memTotal": life.memory_mb * _MIB,
+            "memCache": 0,  # the cache of files is this machine's. E2B's clients want the field
             "diskUsed": used.disk,
             "diskTotal": DISK_MB * _MIB,
         }

@@ -327,6 +327,20 @@ async def test_without_public_traffic_the_interpreter_wants_the_traffic_token(ro
 
 
 @any_room
+async def test_a_sandbox_of_e2bs_client_is_secure_and_needs_its_token_only_where_code_runs(room: Room) -> None:
+    body = {"templateID": "code-interpreter-v1", "timeout": 60}
+    for path, status in (("/v2/sandboxes", 200), ("/sandboxes", 401)):
+        made = (await room("POST", path, body | {"secure": True})).json()
+        assert made["envdAccessToken"]
+        routed = {"E2b-Sandbox-Id": made["sandboxID"], "E2b-Sandbox-Port": "49999"}
+        assert (await room("GET", "/contexts", headers=routed)).status == status
+        for wrong in (routed, routed | {"X-Access-Token": "wrong"}):
+            assert (await room("POST", "/execute", {"code": "1"}, headers=wrong)).status == 401
+    made = (await room("POST", "/v2/sandboxes", body)).json()
+    assert (await room("POST", f"/v2/sandboxes/{made['sandboxID']}/connect", {})).json() == made
+
+
+@any_room
 async def test_kernels_end_with_their_sandbox(code: Interpreter, room: Room) -> None:
     marker = f"kernel-of-{code.box.id}"
     events = code.lines(f"exec -a {marker} sleep 1000 & echo on; wait", language="bash")
