@@ -13,6 +13,7 @@ from .contestants import available
 from .driver import CASES, FULL, QUICK, measure
 from .machine import facts
 from .report import build, render
+from .sandboxes import missing as absent
 
 _RESULTS = pathlib.Path("bench-results")
 
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         quick=given.quick,
         rounds=sizes.rounds,
         machine=machine,
-        missing=available(),
+        missing=available() | absent(),
     )
     text = render(document)
     data = msgspec.json.format(msgspec.json.encode(document))

@@ -11,7 +11,13 @@ from benchmarks.driver import QUICK, Setting, measure
 from benchmarks.machine import facts
 from benchmarks.report import build, render
 
-TINY = msgspec.structs.replace(QUICK, seconds=0.05, chat=(Setting(concurrency=4),), stream=(Setting(concurrency=2),))
+TINY = msgspec.structs.replace(
+    QUICK,
+    seconds=0.05,
+    chat=(Setting(concurrency=4),),
+    stream=(Setting(concurrency=2),),
+    command=(Setting(concurrency=2),),
+)
 
 
 def document(cases: tuple[str, ...], contestants: tuple[str, ...]) -> tuple[dict, str]:
@@ -57,3 +63,27 @@ def test_openai_takes_part_where_it_is_installed():
     assert targets == ["requests a second, novita / openai, 4 at once"]
     assert [run["contestant"] for run in built["runs"]] == ["novita", "openai"]
     assert [run["outcome"]["first_error"] for run in built["runs"] if run["outcome"]["errors"]] == []
+
+
+@pytest.mark.acceptance
+@pytest.mark.skipif(
+    importlib.util.find_spec("novita_sandbox") is None, reason="novita-sandbox, the official client, is not installed"
+)
+def test_sandboxes_give_rows_and_targets_for_everyone_who_can_use_them():
+    built, text = document(("create", "command", "transfer"), ("raw", "novita", "novita-sandbox"))
+
+    rows = {(row["case"], row["contestant"]): row["figures"] for row in built["rows"]}
+    assert set(rows) == {
+        (case, who) for case in ("create", "command", "transfer") for who in ("raw", "novita", "novita-sandbox")
+    }
+    assert [run["outcome"]["first_error"] for run in built["runs"] if run["outcome"]["errors"]] == []
+    assert all(run["outcome"]["done"] for run in built["runs"])
+    assert all(rows["create", who]["p50_ms"]["median"] > 1 for who in ("raw", "novita", "novita-sandbox"))
+    targets = [target["name"] for target in built["targets"]]
+    assert targets == [
+        "ms until a sandbox is made, median",
+        "CPU a command, novita / novita-sandbox, 2 at once",
+        "MiB that memory grows by while a file is written",
+        "MiB that memory grows by while a file is read",
+    ]
+    assert all(name in text for name in targets)
