@@ -7,7 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .account import Account
+    from .account.search import WebSearch
     from .gpu import GPU
+    from .gpu.serverless import Serverless
     from .llm import Chat
     from .llm.batches import Batches
     from .llm.completions import TextCompletions
@@ -159,3 +162,24 @@ class Products(ABC):
         from .gpu import GPU
 
         return GPU(self._core(), self.tasks)
+
+    @cached_property
+    def serverless(self) -> Serverless:
+        """GPU endpoints whose workers come and go with the work, and their jobs."""
+        from .gpu.serverless import Serverless
+
+        return Serverless(self._core(), self.tasks)
+
+    @cached_property
+    def account(self) -> Account:
+        """The balance, bills, budgets, keys and quotas of the account."""
+        from .account import Account
+
+        return Account(self._core())
+
+    @cached_property
+    def search(self) -> WebSearch:
+        """The web: search, pages and answers, through Exa and Tavily."""
+        from .account.search import WebSearch
+
+        return WebSearch(self._core())

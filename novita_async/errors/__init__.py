@@ -42,7 +42,7 @@
     |-- a thing that was submitted
     |     TaskError               `.task_id` and `.handle`, whatever happened
     |       TaskFailed            the platform reports a failure; `.reason`
-    |       TaskExpired           the platform no longer has it (30 days)
+    |       TaskExpired           the platform no longer has it
     |       TaskTimeout           not finished within the wait (also a TimeoutError)
     |       TaskStateUnknown      ended in a status that nobody knows
     `-- a sandbox

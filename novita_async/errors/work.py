@@ -115,7 +115,8 @@ class TaskFailed(TaskError):
 
 
 class TaskExpired(TaskError):
-    """The platform no longer has the task: results are dropped 30 days after their end."""
+    """The platform no longer has the task: results are dropped 30 days after their end, those of serverless
+    jobs after 6 hours."""
 
 
 class TaskTimeout(TaskError, TimeoutError):

@@ -2,7 +2,8 @@
 
 A task ends in one of three ways: its status is a known success, its status is a known failure, or the wait for it ends.
 An unknown status is none of these: it is kept, shown, and waited through until the deadline, which always exists.
-A task that the platform no longer knows has ended too when its submit was more than 30 days ago: as `TaskExpired`.
+A task that the platform no longer knows has ended too when its submit was longer ago than it keeps a result: as
+`TaskExpired`.
 """
 
 from __future__ import annotations
@@ -25,12 +26,11 @@ if TYPE_CHECKING:
     from .scheduler import Cadence
     from .tasks import TaskSet
 
-__all__ = ["Read", "Reading", "Task", "Update"]
+__all__ = ["Cancel", "Read", "Reading", "Task", "Update"]
 
 T = TypeVar("T")
 
 _ABANDON_LIMIT = 5.0
-_KEPT_DAYS = 30  # that the platform keeps a result (contract/image.md 3)
 
 
 class Reading(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ class Task(Generic[T]):
         self.id = id_
         self.kind = kind
         self.read = read
-        self.cancel_with = cancel
+        self.cancel_with = cancel or tasks.cancel_of(kind)
         self.key = key
         self.webhook: bool | Literal["test"] = webhook
         self.told: Reading[T] | None = None
@@ -164,7 +164,7 @@ class Task(Generic[T]):
 
         Raises:
             NotFound: the platform does not know the task.
-            TaskExpired: nor can it: the submit was more than 30 days ago.
+            TaskExpired: nor can it: the submit was longer ago than it keeps a result.
         """
         await self.read_status()
         if self._gone is not None:
@@ -195,7 +195,7 @@ class Task(Generic[T]):
 
         Raises:
             TaskFailed: the platform says so; `.reason`.
-            TaskExpired: the platform has dropped it, 30 days after its end.
+            TaskExpired: the platform has dropped it, 30 days after its end; a serverless job 6 hours after.
             NotFound: the platform does not know it, and the submit was not that long ago.
             TaskTimeout: not finished in time; `.handle` is this task, to be waited for again.
             TaskStateUnknown: not finished in time, and the last status is one that nobody knows.
@@ -370,14 +370,16 @@ class Task(Generic[T]):
         except NotFound as error:
             if self.webhook == "test":  # nothing was started: what the event says is all there is
                 self._reading = self.told or self._reading
-            elif self._tasks.runtime.clock.monotonic() - self._since > _KEPT_DAYS * 86400:
+            elif self._tasks.runtime.clock.monotonic() - self._since > self._tasks.kept(self.kind):
                 self._gone = error
             else:
                 raise
         return self.done
 
     def _expired(self) -> TaskExpired:
-        text = f"submitted more than {_KEPT_DAYS} days ago, and the platform no longer has it"
+        kept = self._tasks.kept(self.kind)
+        span = f"{kept / 86400:g} days" if kept >= 86400 else f"{kept / 3600:g} hours"
+        text = f"submitted more than {span} ago, and the platform no longer has it: it keeps a result for so long"
         return TaskExpired(text, task_id=self.id, handle=self)
 
     def notify(self, error: Exception | None) -> None:

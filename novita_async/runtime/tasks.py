@@ -21,16 +21,18 @@ from .task import Task
 from .wait_all import PAUSE_EVERY, WaitAll, Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from .call import Call, Runtime
     from .journal import Entry, Journal
     from .scheduler import Cadence, Scheduler
-    from .task import Read, Update
+    from .task import Cancel, Read, Update
 
 __all__ = ["TaskSet", "UnknownSubmit"]
 
 T = TypeVar("T")
+
+_KEPT = 30 * 86400.0  # seconds that the platform keeps a result (contract/image.md 3)
 
 
 class UnknownSubmit(msgspec.Struct, frozen=True):
@@ -61,6 +63,8 @@ class TaskSet:
         journal: Journal | None,
         *,
         kinds: dict[str, Callable[[], Read[Any]]],
+        cancels: Mapping[str, Callable[[], Cancel]] | None = None,
+        keeps: Mapping[str, float] | None = None,
         default_timeout: float = 3600.0,
         cadence: Cadence = default_cadence,
     ) -> None:
@@ -71,6 +75,17 @@ class TaskSet:
         self.hearing = Hearing(runtime.clock, journal, self._resumed)
         self._journal = journal
         self._kinds = kinds
+        self._cancels = cancels or {}
+        self._keeps = keeps or {}
+
+    def cancel_of(self, kind: str) -> Cancel | None:
+        """What cancels a task of a kind; None where the platform has no way to."""
+        make = self._cancels.get(kind)
+        return None if make is None else make()
+
+    def kept(self, kind: str) -> float:
+        """How long the platform keeps the result of a task of a kind after its end, in seconds."""
+        return self._keeps.get(kind, _KEPT)
 
     @property
     def journal(self) -> Journal | None:
@@ -266,7 +281,7 @@ class TaskSet:
             A `Task` for each id that is known, to be waited for, with what was submitted in its `request`; an
             `UnknownSubmit` for each intent without an id, which is reported with its request and never sent again.
             Empty without a journal. However old a task is, it is among them: one that the platform has dropped, which
-            it does 30 days after the end, ends as `TaskExpired`, and is then forgotten.
+            it does 30 days after the end (a serverless job: 6 hours), ends as `TaskExpired`, and is then forgotten.
 
         Example:
             known = [task for task in await novita.tasks.resume() if isinstance(task, Task)]

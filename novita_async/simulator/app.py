@@ -14,28 +14,34 @@ from ..errors import ConnectError, ConnectionLost, ValidationError
 from ..runtime.clock import Clock, SystemClock
 from ..transport.mock import MockTransport
 from ..transport.protocol import Reply, Request, shown
+from .account import KEY, Account
 from .assets import Assets
 from .batches import Batches
+from .billing import Billing
 from .files import Files
 from .gpu import GPU
 from .hooks import Hooks
 from .keys import simulator_key
+from .ledger import Ledger
 from .limits import Limits
 from .llm import LLM
 from .media import Media
 from .router import Call, Router, json_reply
 from .sandbox import Sandboxes
+from .search import WebSearch
+from .serverless import Serverless
 from .training import Training
 from .unified import Unified
 from .weights import WeightStock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from ssl import SSLContext
     from types import TracebackType
 
     from ..transport.protocol import Transport
     from .faults import Fault
+    from .serverless import Handler
 
 __all__ = ["Received", "Script", "Served", "Simulator"]
 
@@ -127,7 +133,10 @@ class Simulator:
         webhooks: carries the events of media tasks to where their submits wanted them. Without one they go out over
             real sockets, to addresses of this machine only; any other is tried for nothing.
         chunk_delay: seconds between two chunks of a chat stream, or two slices of streamed speech.
-        gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+        gpu_step_seconds: how long a GPU instance stays in each state that it passes through, and how long a worker of a
+            serverless endpoint takes to start.
+        serverless: what serverless endpoints do, by their ids: functions, coroutine functions or async generator
+            functions of a job's input, or of the JSON of a direct call. `echo` is always there.
         batch_seconds: how long a batch takes. One that takes longer than its window of 48 hours expires.
         llm_upstream: URL of an OpenAI-compatible server on this machine, such as "http://127.0.0.1:8000/v1", that
             answers the chats. It gets the API key along with them.
@@ -135,6 +144,7 @@ class Simulator:
         concurrent_sandboxes: how many sandboxes may run at once; those of the largest plan when left out.
 
     Attributes:
+        ledger: what was used and what it costs. A test can book more there (`use`, `buy`).
         outputs: the files behind the links of results. A test can offer its own there (`put`, `put_stream`, `link`).
 
     Raises:
@@ -156,6 +166,7 @@ class Simulator:
         webhooks: Transport | None = None,
         chunk_delay: float = 0.0,
         gpu_step_seconds: float = 1.0,
+        serverless: Mapping[str, Handler] | None = None,
         batch_seconds: float = 2.0,
         llm_upstream: str | None = None,
         require_isolation: bool = False,
@@ -167,6 +178,7 @@ class Simulator:
         self._scripts: list[Script] = []
         self._closed = asyncio.Event()
         self._limits = Limits(self.clock)
+        self.ledger = ledger = Ledger(clock=self.clock)
         self._router = Router()
         self._sandboxes = Sandboxes(
             clock=self.clock,
@@ -179,6 +191,7 @@ class Simulator:
             api_key=self.api_key,
             seed=seed,
             limits=self._limits,
+            ledger=ledger,
             chunk_delay=chunk_delay,
             upstream=llm_upstream,
         )
@@ -188,6 +201,7 @@ class Simulator:
             api_key=self.api_key,
             seed=seed,
             limits=self._limits,
+            ledger=ledger,
             task_seconds=task_seconds,
             hooks=self._hooks,
             chunk_delay=chunk_delay,
@@ -201,13 +215,25 @@ class Simulator:
         )
         unified = Unified(clock=self.clock, api_key=self.api_key, media=media, limits=self._limits)
         gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
+        self._serverless = Serverless(
+            clock=self.clock,
+            api_key=self.api_key,
+            seed=seed,
+            handlers=serverless or {},
+            start_seconds=gpu_step_seconds,
+        )
         self._files = Files(clock=self.clock, api_key=self.api_key, seed=seed)
         batches = Batches(
             clock=self.clock, api_key=self.api_key, seed=seed, files=self._files, llm=llm, seconds=batch_seconds
         )
+        billing = Billing(api_key=self.api_key, key_id=KEY, ledger=ledger)
+        account = Account(clock=self.clock, api_key=self.api_key, ledger=ledger, limits=self._limits)
+        search = WebSearch(clock=self.clock, api_key=self.api_key, seed=seed, ledger=ledger)
+        for product in (billing, account, search):
+            product.routes(self._router)
         for product in (llm, media, assets, weights, training, unified):
             product.routes(self._router)
-        for product in (gpu, self._files, batches, self._sandboxes):
+        for product in (gpu, self._files, batches, self._sandboxes, self._serverless):
             product.routes(self._router)
 
     async def __aenter__(self) -> Simulator:
@@ -224,6 +250,7 @@ class Simulator:
         self._closed.set()
         await self._hooks.aclose()
         await self._sandboxes.aclose()
+        await self._serverless.aclose()
         await self._llm.aclose()
         await self._files.aclose()
 
@@ -304,6 +331,7 @@ class Simulator:
             **sandboxes,
             "NOVITA_ASSETS_URL": url,
             "NOVITA_PROJECTS_URL": url,
+            "NOVITA_ENDPOINT_BASE_URL": f"{url}/v1",
         }
 
     # ---------------------------------------------------------------------------------------- for tests

@@ -77,6 +77,7 @@ async def test_keys_and_environment_name_the_simulator_and_nothing_real(sim):
         "NOVITA_SANDBOX_URL": "http://novita.simulator",
         "NOVITA_ASSETS_URL": "http://novita.simulator",
         "NOVITA_PROJECTS_URL": "http://novita.simulator",
+        "NOVITA_ENDPOINT_BASE_URL": "http://novita.simulator/v1",
     }
 
 
