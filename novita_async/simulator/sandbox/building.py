@@ -231,7 +231,7 @@ async def start(machine: Machine, image: Image) -> None:
 
 def _process(machine: Machine, command: str, envs: dict[str, str], cwd: str, user: User) -> Process:
     config = Config(cmd="/bin/bash", args=["-l", "-c", command], envs=envs, cwd=cwd)
-    inside = Command(config.cmd, config.args, envs, cwd, user, machine.wanted.allow_internet_access)
+    inside = Command(config.cmd, config.args, envs, cwd, user)
     return Process(config, inside, clock=machine.clock, stdin=False, tag=None)
 
 

@@ -180,7 +180,7 @@ async def _command(session: Session[Start]) -> Command:
     for name in envs:
         if not name or "=" in name:
             raise RpcError("invalid_argument", f"{name!r} cannot be the name of a variable")
-    return Command(config.cmd, config.args, envs, cwd, session.user, machine.wanted.allow_internet_access)
+    return Command(config.cmd, config.args, envs, cwd, session.user)
 
 
 async def list_(session: Session[Nothing]) -> dict[str, Any]:

@@ -63,7 +63,6 @@ class Command(msgspec.Struct, frozen=True):
     envs: dict[str, str]
     cwd: str
     user: User
-    internet: bool
     terminal: bool = False  # its three streams are one, and become its controlling terminal
 
 
@@ -240,7 +239,7 @@ class Isolation:
             await clock.to_thread(layout.build)
             await namespace.open()
             for user in USERS.values():
-                command = Command("/bin/true", [], {}, user.home, user, internet=False)
+                command = Command("/bin/true", [], {}, user.home, user)
                 directory = namespace.enter()
                 try:
                     launch = self.launch(command, layout, "", namespace=namespace, directory=directory)

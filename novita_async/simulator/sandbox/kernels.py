@@ -80,9 +80,7 @@ class Kernel:
         interpreter = machine.interpreter
         envs = {**machine.wanted.envVars, **interpreter.envs}
         args = await clock.to_thread(lambda: _arguments(self._language, interpreter))
-        command = Command(
-            interpreter.python, args, envs, self._cwd, USERS["user"], machine.wanted.allow_internet_access
-        )
+        command = Command(interpreter.python, args, envs, self._cwd, USERS["user"])
         # Without a configuration of its own: envd did not start it, and does not list it.
         process = Process(Config(), command, clock=clock, stdin=True, tag=None)
         ready = False

@@ -556,6 +556,32 @@ async def test_a_program_finds_the_way_out_and_what_it_may_not_reach_is_in_the_l
 
 
 @in_namespaces
+async def test_a_pause_breaks_off_what_goes_out_and_the_next_connection_finds_its_way(room: Room) -> None:
+    box = await room.create(network={"allowOut": [HERE]})
+    machine = room.sandboxes.get(box.id)
+    assert machine is not None
+    came, left = asyncio.Event(), asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        came.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(slow, HERE, 0)
+    async with server, Upstream().running() as upstream:
+        urls = [f"http://{HERE}:{port}/" for port in (server.sockets[0].getsockname()[1], upstream.port)]
+        asked = asyncio.ensure_future(box.run(f"python3 -c '{_ASK}' {' '.join(urls)}"))
+        await came.wait()
+        await machine.pause()
+        await asyncio.wait_for(left.wait(), 10)
+        await machine.resume()
+        assert (await asked).stdout == "half\nhello\n"
+
+
+@in_namespaces
 async def test_without_internet_access_nothing_is_told_of_a_way_out(room: Room) -> None:
     box = await room.create(allow_internet_access=False)
     told = await box.run("env | grep -ic proxy; (: < /dev/tcp/127.0.0.1/49982) 2>/dev/null || echo no")
