@@ -143,7 +143,7 @@ def test_a_certificate_that_is_none_is_refused(tmp_path: pathlib.Path) -> None:
         with pytest.raises(CannotGoOn, match=told):
             certified(path, None)
     with pytest.raises(ValidationError, match="--domain wants --tls-cert"):
-        build(Stop())(["simulator", "--domain", "sbx.localhost"], exit_on_error=False)
+        build(Stop(), {"simulator"})(["simulator", "--domain", "sbx.localhost"], exit_on_error=False)
 
 
 @pytest.mark.parametrize("required", [False, True])

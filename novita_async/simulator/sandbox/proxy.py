@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ from .door import CODE_PORT, PORT, gone
 from .machine import held
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from ..router import Call
     from .control import Sandboxes
@@ -63,11 +63,11 @@ class Proxy:
         except Refusal as refusal:
             return refusal.reply
         try:
-            await exchange.send(call)
+            exchange.send(call)
             return await exchange.reply(call)
         except BaseException as error:
             await exchange.aclose()
-            if isinstance(error, OSError | EOFError | ValueError):
+            if isinstance(error, OSError | EOFError | ValueError | asyncio.LimitOverrunError):
                 raise ConnectionLost("what listens in the sandbox broke off") from error
             raise
 
@@ -122,10 +122,11 @@ class Exchange:
         self._open.callback(life.closed)
         self._open.callback(life.exchanges.discard, self)
         self._body: AsyncIterator[bytes] | None = None
+        self._going_in: asyncio.Task[None] | None = None
         life.exchanges.add(self)
 
-    async def send(self, call: Call) -> None:
-        """Pass the request on; of one for an upgrade its head."""
+    def send(self, call: Call) -> None:
+        """Pass the request on. Its body goes in while the answer comes out; that of an upgrade, once it is granted."""
         parts = urlsplit(call.request.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {name.lower(): value for name, value in call.headers.items()}
@@ -143,13 +144,23 @@ class Exchange:
         lines = [f"{call.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         if body is not None:
+            self._pass_in(call, chunked=chunked)
+
+    def _pass_in(self, call: Call, *, chunked: bool = False) -> None:
+        self._going_in = asyncio.get_running_loop().create_task(self._upload(call, chunked))
+
+    async def _upload(self, call: Call, chunked: bool) -> None:
+        try:
             async for chunk in call.chunks():
                 if chunk:
                     self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
                     await self._writer.drain()
-        if chunked:
-            self._writer.write(b"0\r\n\r\n")
-        await self._writer.drain()
+            if chunked:
+                self._writer.write(b"0\r\n\r\n")
+        except OSError:
+            pass  # it reads no more, and may have answered all the same
+        except Exception as error:
+            self._reader.set_exception(error)  # who waits for the answer is told
 
     async def reply(self, call: Call) -> Reply:
         """The head of the answer, with this exchange as its body."""
@@ -162,6 +173,9 @@ class Exchange:
         for line in filter(None, head[1:]):
             name, _, value = line.partition(":")
             name = name.strip().lower()
+            if name == "set-cookie":
+                # The only one that cannot be joined with commas. A dict has room for it once in each spelling.
+                name = next(each for each in _spellings(name) if each not in headers)
             headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
         encoding = headers.get("transfer-encoding", "").lower()
         passed = {name: value for name, value in headers.items() if name not in _NOT_PASSED_ON}
@@ -197,19 +211,9 @@ class Exchange:
             await self._reader.readexactly(2)
 
     async def _tunnel(self, call: Call) -> AsyncIterator[bytes]:
-        going_in = asyncio.get_running_loop().create_task(self._pass_in(call))
-        try:
-            async for piece in self._counted(None):
-                yield piece
-        finally:
-            going_in.cancel()
-            await asyncio.wait([going_in])
-
-    async def _pass_in(self, call: Call) -> None:
-        with suppress(OSError):  # who reads the answer is told
-            async for chunk in call.chunks():
-                self._writer.write(chunk)
-                await self._writer.drain()
+        self._pass_in(call)
+        async for piece in self._counted(None):
+            yield piece
 
     def __aiter__(self) -> Exchange:
         return self
@@ -235,6 +239,15 @@ class Exchange:
         self._open.close()
         if self._body is not None:
             await close_source(self._body)
+        if self._going_in is not None:
+            self._going_in.cancel()
+            await asyncio.wait([self._going_in])
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """A name in lower case, and then with more and more of its letters in upper case."""
+    for number in range(2 ** len(name)):
+        yield "".join(letter.upper() if number >> place & 1 else letter for place, letter in enumerate(name))
 
 
 def _is_upgrade(call: Call) -> bool:

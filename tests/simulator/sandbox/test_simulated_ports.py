@@ -32,6 +32,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(f"{self.command} {self.path} {self.headers['host']} {self.headers['x-own']} {sorted(self.headers)}")
 
     def do_POST(self):
+        if self.path == "/impatient":  # it answers before it has all of the body, and reads no more
+            self.rfile.read(10)
+            self.close_connection = True
+            self.answer("enough")
+            return
         if self.headers.get("transfer-encoding"):
             body = b""
             while size := int(self.rfile.readline(), 16):
@@ -47,6 +52,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             for part in (body[:3], body[3:]):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
             self.wfile.write(b"0\r\n\r\n")
+        elif self.path == "/cookies":
+            self.send_response(200)
+            for cookie in ("a=1; Expires=Wed, 25 Nov 2026 00:00:00 GMT", "b=2", "c=3"):
+                self.send_header("set-cookie", cookie)
+            self.send_header("content-length", "0")
+            self.end_headers()
         elif self.path == "/broken":
             self.send_response(200)
             self.send_header("content-length", "100")
@@ -116,12 +127,23 @@ async def test_bodies_go_both_ways_whole_and_in_pieces(room: Room) -> None:
         for _ in range(50):
             yield b"x" * 10_000
 
+    async def endless() -> AsyncGenerator[bytes, None]:
+        yield b"x" * 100
+        await asyncio.Event().wait()
+
+    async def failing() -> AsyncGenerator[bytes, None]:
+        yield b"x" * 100
+        raise ZeroDivisionError
+
     url, headers = "http://127.0.0.1/", routing(box, port)
     assert await asked(room, url, headers, "POST", b"whole") == (200, "whole")
     assert await asked(room, url, headers, "POST", pieces()) == (200, "x" * 500_000)
     assert await asked(room, url + "chunked", headers, "POST", b"in parts") == (201, "in parts")
     with pytest.raises(ConnectionLost, match="broke off"):
         await asked(room, url + "broken", headers, "POST", b"")
+    assert await asked(room, url + "impatient", headers, "POST", endless()) == (200, "enough")
+    with pytest.raises(ZeroDivisionError):
+        await asked(room, url, headers, "POST", failing())
 
 
 async def test_what_cannot_be_reached_is_a_502_and_a_wrong_traffic_token_a_403(room: Room) -> None:
@@ -192,3 +214,5 @@ async def test_a_port_is_reached_through_the_simulators_socket() -> None:
         routed["Novita-Sandbox-Port"] = port.decode().strip()
         async with session.post(f"{url}/chunked", data=b"over sockets", headers=routed) as answer:
             assert (answer.status, await answer.text()) == (201, "over sockets")
+        async with session.post(f"{url}/cookies", data=b"", headers=routed) as answer:
+            assert [cookie.partition(";")[0] for cookie in answer.headers.getall("set-cookie")] == ["a=1", "b=2", "c=3"]

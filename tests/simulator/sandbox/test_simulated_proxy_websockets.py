@@ -104,6 +104,10 @@ async def test_messages_go_both_ways_and_whoever_ends_is_understood(served: bool
         assert refused.value.body == b"teapot"
         with pytest.raises(SandboxUnreachable, match="502"):
             await sandbox.websocket(1)
+        left = await sandbox.websocket(port, "/echo")
+        await site.novita.aclose()
+        with pytest.raises(NovitaError):
+            await left.send("late")
 
 
 @pytest.mark.parametrize(
