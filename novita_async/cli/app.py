@@ -48,7 +48,7 @@ def _local(type_: object, url: str | None) -> None:
         check(url)
 
 
-def build(stop: Stop, words: Set[str]) -> App:
+def build(stop: Stop, words: Set[str] = frozenset()) -> App:
     """The application, as far as it is needed.
 
     Args:
