@@ -109,8 +109,8 @@ class Gateway:
         router.add("GET", f"{base}/stats", guard(self._stats))
         router.add("POST", f"{base}/purge-queue", guard(self._purge))
         for method in _METHODS:  # no key: the container would have to ask for one
-            router.add(method, "/serverless/{app}", self._direct)
-            router.add(method, "/serverless/{app}/{path:path}", self._direct)
+            for rest in ("", "/", "/{path:path}"):
+                router.add(method, f"/serverless/{{app}}{rest}", self._direct)
 
     # ------------------------------------------------------------------------------------------------ jobs
 
