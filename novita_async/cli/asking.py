@@ -93,7 +93,7 @@ async def hidden(what: str, instead: str) -> str:
     """
     if not _can_ask():
         raise ValidationError(f"say where the {what} comes from: {instead}")
-    with no_echo():
+    with no_echo(always=True):
         answer = await _asked(f"{what}: ")
         await write(STDERR, "\n")
     return answer

@@ -39,9 +39,13 @@ def wish_to_end() -> None:
 
 
 @contextlib.contextmanager
-def no_echo() -> Generator[None]:
-    """Keep keys that are typed meanwhile out of what the terminal shows. Ctrl-C works as ever."""
-    if not owns_terminal():
+def no_echo(*, always: bool = False) -> Generator[None]:
+    """Keep keys that are typed meanwhile out of what the terminal shows. Ctrl-C works as ever.
+
+    Args:
+        always: also at a terminal that others use, where this process is stopped until it may.
+    """
+    if not (owns_terminal() or (always and sys.stdin.isatty())):
         yield
         return
     import termios

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from running import Terminal
+from running import Terminal, at_terminal
 
 from novita_async import AsyncNovita, Simulator
 from novita_async.cli.main import main
@@ -52,6 +52,12 @@ def command(
     yield run
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def screen(command: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str]]:
+    """Runs such a command on a terminal: code, and what it shows."""
+    return at_terminal
 
 
 class Cloud:

@@ -7,11 +7,17 @@ import fcntl
 import functools
 import os
 import pty
+import signal
 import sys
 import termios
+import threading
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+import rich  # noqa: F401 - it asks for the current directory when it is loaded, which no test is about
+
+from novita_async.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -122,3 +128,49 @@ class Terminal:
             os.close(self.end)
             os.close(self.master)
             self.master = -1
+
+
+def at_terminal(*args: str, answer: tuple[str, str] = ("", ""), columns: int = 80) -> tuple[int, str]:
+    """Run a command of this process on a terminal, which is not the one that Ctrl-C comes from: code, what it shows.
+
+    Args:
+        args: of the command.
+        answer: what is waited for, and what is typed then; \x03 is Ctrl-C all the same.
+        columns: of the terminal.
+    """
+    master, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, columns))
+    screen = bytearray()
+    words, keys = answer
+
+    def use() -> None:
+        typed = not words
+        while True:
+            try:
+                screen.extend(os.read(master, 65536))
+            except OSError:  # nobody has the other end any more
+                return
+            if not typed and words.encode() in screen:
+                typed = True
+                if keys == "\x03":
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                else:
+                    os.write(master, keys.encode())
+
+    user = threading.Thread(target=use)
+    user.start()
+    streams, saved = (sys.stdin, sys.stdout, sys.stderr), [os.dup(number) for number in range(3)]
+    for number in range(3):
+        os.dup2(end, number)
+    os.close(end)
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode, closefd=False) for number, mode in enumerate("rww"))
+    try:
+        code = main(args)
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = streams
+        for number, other in enumerate(saved):
+            os.dup2(other, number)
+            os.close(other)
+        user.join()
+        os.close(master)
+    return code, screen.decode()

@@ -49,7 +49,7 @@ class Place:
             self.ids["ID"] = self._command("sandbox", "create", "--timeout", "1h")[1].strip()
         words = [self.ids.get(word) or word for word in words[1 : cuts[0] if cuts else None]]
         if "--follow" in words:
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Timer(0.3, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
         source = shlex.split(line)[-1] if "<" in line else os.devnull
         before = os.dup(0)
         try:

@@ -174,8 +174,7 @@ def check_gone(simulator: Simulator, words: str) -> None:
     assert "NOT" not in words
 
 
-@pytest.mark.parametrize("path", [CREATE_SANDBOX, CREATE_INSTANCE])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("path", "number"), [(CREATE_SANDBOX, signal.SIGINT), (CREATE_INSTANCE, signal.SIGTERM)])
 async def test_a_signal_while_something_is_being_made_takes_it_back(
     simulator: tuple[Simulator, Served], tmp_path: pathlib.Path, path: str, number: int
 ) -> None:

@@ -45,32 +45,6 @@ async def ended(process: asyncio.subprocess.Process) -> int:
         return await process.wait()
 
 
-async def test_a_list_is_a_table_there(terminal: Terminal, environment: dict[str, str], sandbox: Sandbox) -> None:
-    process = await terminal.start("sandbox", "list", **environment)
-    await terminal.shows("metadata")
-    await terminal.shows(sandbox.id)
-    assert await process.wait() == 0
-    assert b"[31mred" in terminal.screen
-    assert b"\x1b[31mred" not in terminal.screen  # what others have written steers nobody's terminal
-
-
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("\n", 1), ("\x03", 130)])
-async def test_it_asks_before_it_kills_all(
-    terminal: Terminal,
-    environment: dict[str, str],
-    novita: AsyncNovita,
-    sandbox: Sandbox,
-    answer: str,
-    code: int,
-) -> None:
-    process = await terminal.start("sandbox", "kill", "--all", **environment)
-    await terminal.shows("kill 1 sandbox? [y/N]")
-    terminal.types(answer)
-    assert await ended(process) == code
-    left = [info.id async for info in novita.sandboxes.list()]
-    assert left == ([] if code == 0 else [sandbox.id])
-
-
 async def test_ctrl_c_ends_a_command_that_exec_runs(
     environment: dict[str, str], novita: AsyncNovita, sandbox: Sandbox
 ) -> None:
