@@ -8,13 +8,18 @@ BIN := $(VENV)/bin
 # An environment knows the directory that it was made in: a copy of this one makes and installs it anew.
 HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test acceptance lint types bench clean
 
 demo: $(VENV)/$(HERE)-cli
 	$(BIN)/novita-async demo
 
 test: lint types
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What takes minutes, or is somebody else's: acceptance/README.md. Its parts keep two processors busy by themselves.
+acceptance: $(VENV)/$(HERE)-dev
+	$(BIN)/python -m pytest -p acceptance.complete -n 2 --dist worksteal -m acceptance
+	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=900 acceptance
 
 lint: $(VENV)/$(HERE)-dev
 	$(BIN)/python -m ruff check
