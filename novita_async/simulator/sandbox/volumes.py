@@ -99,14 +99,14 @@ class Volumes:
 
     async def release(self, life: Life) -> None:
         """Take every volume out of a sandbox; its mounts stay known."""
-        for volume in self._volumes.values():
+        for volume in list(self._volumes.values()):  # others may be made meanwhile
             if volume.at is not None and volume.at[0] is life:
                 await self._detach(volume)
 
     # Endpoints.
 
     async def _list(self, call: Call) -> Reply:
-        return json_reply([await self._told(volume, token=False) for volume in self._volumes.values()])
+        return json_reply([await self._told(volume, token=False) for volume in list(self._volumes.values())])
 
     async def _create(self, call: Call) -> Reply:
         new, base = await read(call, _New), await self._sandboxes.base()
@@ -161,7 +161,7 @@ class Volumes:
         if mount is None:
             raise refusal(400, f"there is no volume at {path!r}")
         life.mounts.remove(mount)
-        for volume in self._volumes.values():
+        for volume in list(self._volumes.values()):
             if volume.name == mount.name:
                 await uninterrupted(self._detach(volume))
         return json_reply(life.detail())

@@ -161,3 +161,15 @@ async def test_a_create_whose_caller_goes_away_loses_no_volume(judged: Judged, t
 async def test_of_two_volumes_of_one_name_made_at_once_one_is_refused(judged: Judged) -> None:
     answers = await asyncio.gather(*(judged.room("POST", "/volumes", {"name": "data"}) for _ in range(4)))
     assert sorted(answer.status for answer in answers) == [201, 400, 400, 400]
+
+
+@anywhere
+async def test_volumes_are_made_while_sandboxes_that_have_others_end(judged: Judged) -> None:
+    await _volume(judged)
+    boxes = [await judged.room.create() for _ in range(2)]
+    await judged(*_mount(boxes[0]))
+    killed = (judged.room("DELETE", f"/sandboxes/{box.id}") for box in boxes)
+    made = (judged.room("POST", "/volumes", {"name": f"other{number}"}) for number in range(8))
+    listed = (judged.room("GET", "/volumes") for _ in range(4))
+    answers = await asyncio.gather(*killed, *listed, *made)
+    assert [answer.status for answer in answers] == [204] * 2 + [200] * 4 + [201] * 8
