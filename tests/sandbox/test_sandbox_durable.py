@@ -214,7 +214,7 @@ async def test_letting_go_of_a_command_that_is_looked_for_ends_the_search(
 
 
 class Flaky:
-    """Breaks the streams of a command, each after so many messages, so many of them.
+    """Breaks the streams of a command, each in the middle of a message after so many, so many of them.
 
     Attributes:
         drops: how many it broke.
@@ -240,13 +240,14 @@ class Flaky:
         count = 0
         async with aclosing(chunks):
             async for chunk in chunks:
-                yield chunk
-                count += 1
-                self.attached.set()
                 if count >= self._after and self.drops < self._times:
                     self.drops += 1
                     self.attached.clear()
+                    yield chunk[: len(chunk) // 2]
                     raise ConnectionLost("dropped, as the test asked")
+                yield chunk
+                count += 1
+                self.attached.set()
 
 
 #: Every line is another one, in several bytes a character.
@@ -258,11 +259,12 @@ async def attend(command: Command, flaky: Flaky, clock: JumpClock) -> CommandRes
     """Stay with a command for three hours, in which it gets a line every two minutes."""
     without_debug()
     reading = asyncio.create_task(command.wait())
+    reading.add_done_callback(lambda _: flaky.attached.set())  # whatever it fails of is raised below
     for line in LINES:
         await command.send_stdin(line)
-        for _ in range(4):
+        for _ in range(12):
             await flaky.attached.wait()
-            await clock.advance(30)
+            await clock.advance(10)  # a break after a silence leaves 20 seconds to take the command up again
     await flaky.attached.wait()
     await command.close_stdin()
     assert clock.monotonic() >= 3 * 3600
@@ -296,12 +298,15 @@ async def test_three_hours_of_any_command_with_forty_breaks_repeat_nothing_and_t
     assert len(result.gaps) == 40
     whole = {"stdout": "".join(LINES), "stderr": "".join(f"e {line}" for line in LINES)}
     for name, text in (("stdout", result.stdout), ("stderr", result.stderr)):
+        assert len(text) < len(whole[name]), "something is missing"
         cuts = [0, *(getattr(gap, name) for gap in result.gaps), len(text)]
         place = 0
         for start, stop in itertools.pairwise(cuts):
             found = whole[name].find(text[start:stop], place)
             assert found >= place, "a piece is damaged or comes twice"
+            assert start or not found, "what is missing before the first gap is told of by none"
             place = found + stop - start
+        assert place == len(whole[name]), "what is missing after the last gap is told of by none"
 
 
 # --------------------------------------------------------------------------------------------------- durable, otherwise
