@@ -14,12 +14,14 @@ import itertools
 import os
 import pathlib
 import re
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from novita_async import AsyncNovita, Simulator
+from novita_async.cli.account import hoisted
 from novita_async.cli.app import build
 from novita_async.cli.process import Stop
 
@@ -120,13 +122,13 @@ def test_the_commands_of_a_shell_block_exist(code: str) -> None:
     app = build(Stop(), {*code.split()})
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in code.splitlines():
-        words = line.split("#")[0].split()
+        words = shlex.split(line, comments=True)
         if words[:1] == ["make"]:
             assert words[1] in targets
         if not words or not words[0].endswith("novita-async"):
             continue
-        arguments = list(itertools.takewhile(lambda word: word not in (">", "&", "|"), words[1:]))
-        app.parse_args(arguments, exit_on_error=False, print_error=False)
+        arguments = list(itertools.takewhile(lambda word: word not in (">", "<", "&", "|"), words[1:]))
+        app.parse_args(hoisted(app, arguments), exit_on_error=False, print_error=False)
 
 
 def test_the_links_between_pages_lead_somewhere() -> None:
