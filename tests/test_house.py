@@ -28,6 +28,7 @@ MAY_KNOW = {
     "runtime": {"wire", "transport.protocol", "transport.middleware", "errors", "config", "_version"},
     **{facade: {"runtime", "wire", "errors", "transport.protocol"} for facade in FACADES},
     "media": {"runtime", "wire", "errors", "transport.protocol", "catalog"},
+    "gpu": {"runtime", "wire", "errors", "transport.protocol", "catalog"},
     # The clock is a source of time for everyone who waits; the mock is how the simulator is reached in process, and the
     # real transport how its webhooks go out.
     "simulator": {

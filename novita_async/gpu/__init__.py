@@ -1,23 +1,80 @@
-"""GPU instances."""
+"""GPU instances, and what goes with them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .clusters import Cluster, Clusters
+from .control import Control
 from .instances import Instance, Instances
-from .products import Products
-from .types import Product
+from .jobs import Job, Jobs
+from .metrics import Metrics, Usage
+from .networks import Network, Networks
+from .ports import Port
+from .prewarms import Prewarm, Prewarms
+from .products import CPUProduct, Product, Products
+from .registries import Registries, RegistryLogin
+from .session import Session
+from .storages import Storage, Storages
+from .templates import Template, Templates
 
 if TYPE_CHECKING:
     from ..runtime.call import Runtime
     from ..runtime.tasks import TaskSet
 
-__all__ = ["GPU", "Instance", "Instances", "Product", "Products"]
+__all__ = [
+    "GPU",
+    "CPUProduct",
+    "Cluster",
+    "Clusters",
+    "Instance",
+    "Instances",
+    "Job",
+    "Jobs",
+    "Metrics",
+    "Network",
+    "Networks",
+    "Port",
+    "Prewarm",
+    "Prewarms",
+    "Product",
+    "Products",
+    "Registries",
+    "RegistryLogin",
+    "Session",
+    "Storage",
+    "Storages",
+    "Template",
+    "Templates",
+    "Usage",
+]
 
 
 class GPU:
-    """`novita.gpu`."""
+    """`novita.gpu`.
+
+    Attributes:
+        instances: machines, from create to delete.
+        products: what can be ordered, and for how much.
+        clusters: the regions.
+        templates: images with their settings.
+        registries: logins at container registries.
+        networks: VPC networks between instances of a region.
+        storages: disks that outlive the instances they are mounted in.
+        prewarms: images that are fetched before they are wanted.
+        jobs: what takes a while at the platform, such as saving an image.
+        metrics: how much of an instance is used.
+    """
 
     def __init__(self, runtime: Runtime, tasks: TaskSet) -> None:
-        self.instances = Instances(runtime, tasks)
-        self.products = Products(runtime)
+        control = Control(runtime, "/gpu-instance/openapi/v1")
+        self.instances = Instances(control, tasks)
+        self.products = Products(control)
+        self.clusters = Clusters(control)
+        self.templates = Templates(control)
+        self.registries = Registries(control)
+        self.networks = Networks(control)
+        self.storages = Storages(control)
+        self.prewarms = Prewarms(control)
+        self.jobs = Jobs(control, tasks)
+        self.metrics = Metrics(Control(runtime, "/openapi/v1"))

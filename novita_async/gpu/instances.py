@@ -2,121 +2,74 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
-from ..errors import NotFound, ProtocolError, ValidationError
-from ..runtime.arguments import call_headers, check_timeout, given, json_body, with_query
+from ..catalog.gpu_life import LASTING
+from ..errors import NovitaError, OutOfStock, ProtocolError, ValidationError
+from ..runtime.arguments import check_timeout
 from ..runtime.attempts import Attempts
-from ..runtime.call import Call, read_answer
-from ..runtime.pages import Pages, numbered
-from ..runtime.retry import Replay
-from ..runtime.task import Reading, Task
+from ..runtime.call import read_answer
+from ..runtime.retry import Replay, never_started
+from ..runtime.task import Task
 from ..runtime.undo import or_undo
-from ..wire.json import Object, decode, encode
-from .types import InstanceData
+from .checks import checked_id
+from .instance import Instance
+from .operations import Operations
+from .orders import Order, ids_of, order_body
+from .session import Session
+from .waiting import Board, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Unpack
 
-    from ..runtime.call import Runtime
+    from ..runtime.clock import Clock
+    from ..runtime.pages import Pages
+    from ..runtime.task import Update
     from ..runtime.tasks import TaskSet
+    from .control import Control, Options, WriteOptions
+    from .ports import PortLike
+    from .products import Billing, CPUProduct, Product
 
-__all__ = ["TRANSITIONAL", "Instance", "Instances"]
+__all__ = ["Instance", "Instances"]
 
-#: Statuses that pass by themselves.
-TRANSITIONAL = frozenset(
-    {
-        *("toCreate", "creating", "pulling"),
-        *("toStart", "starting"),
-        *("toStop", "stopping"),
-        *("toRestart", "restarting"),
-        *("toReset", "resetting", "migrating"),
-        *("toRemove", "removing"),
-        "pending",
-    }
-)
-_SETTLED = frozenset({"running", "exited", "removed", "freezing"})
-_GONE = frozenset({"toRemove", "removing", "removed"})
-
-_PORT = re.compile(r"(\d{1,5})/(tcp|http)")
-_RESERVED_PORTS = (2222, 2223, 2224)
-_PAGE_SIZE = 100
-_POLL_LIMIT = 30.0
 _DEFAULT_WAIT = 1800.0
 
 
-class _Created(Object):
-    id: str
-
-
-class _List(Object):
-    instances: list[msgspec.Raw]
-    total: int | None = None
-
-
-class Instance(InstanceData):
-    """An instance as it was when it was read. Its methods act on the real one; `refresh` reads it anew."""
-
-    @property
-    def _instances(self) -> Instances:
-        instances: Instances | None = vars(self).get("_home")
-        if instances is None:
-            raise ValidationError("this object did not come from a client, so it cannot call")
-        return instances
-
-    async def refresh(self) -> Instance:
-        """Read the instance anew."""
-        return await self._instances.get(self.id)
-
-    async def start(self) -> None:
-        """See `Instances.start`."""
-        await self._instances.start(self.id)
-
-    async def stop(self) -> None:
-        """See `Instances.stop`."""
-        await self._instances.stop(self.id)
-
-    async def restart(self) -> None:
-        """See `Instances.restart`."""
-        await self._instances.restart(self.id)
-
-    async def delete(self) -> None:
-        """See `Instances.delete`."""
-        await self._instances.delete(self.id)
-
-    async def wait_until(self, status: str = "running", *, timeout: float | None = None) -> Instance:
-        """See `Instances.wait_until`."""
-        return await self._instances.wait_until(self.id, status, timeout=timeout)
-
-
-class Instances:
+class Instances(Operations):
     """`novita.gpu.instances`."""
 
-    def __init__(self, runtime: Runtime, tasks: TaskSet) -> None:
-        self._runtime = runtime
+    def __init__(self, control: Control, tasks: TaskSet) -> None:
+        super().__init__(control)
         self._tasks = tasks
-        self._base = f"{runtime.settings.base_url}/gpu-instance/openapi/v1/gpu"
+        self.clock: Clock = control.runtime.clock
+        self.board = Board(self)
+
+    # -------------------------------------------------------------------------------------- making one
 
     async def create(
         self,
-        product_id: str,
+        product_id: str | Product | Sequence[str | Product],
         *,
         image: str,
         gpu_num: int = 1,
         rootfs_size: int = 60,
         name: str | None = None,
-        ports: Sequence[str] = (),
+        ports: Sequence[PortLike] = (),
         envs: Mapping[str, str] | None = None,
         command: str | None = None,
         entrypoint: str | None = None,
         cluster_id: str | None = None,
-        billing: Literal["onDemand", "monthly", "spot"] | None = None,
+        billing: Billing | None = None,
+        months: int | None = None,
+        auto_renew_months: int | None = None,
+        jupyter: bool | int = False,
+        storages: Mapping[str, str] | None = None,
+        network_id: str | None = None,
         image_auth: str | None = None,
         image_auth_id: str | None = None,
         min_cuda_version: str | None = None,
+        recover: bool = False,
         extra_body: Mapping[str, Any] | None = None,
         extra_headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
@@ -127,20 +80,27 @@ class Instances:
         deleted first.
 
         Args:
-            product_id: from `gpu.products`.
+            product_id: from `gpu.products`. Of several, in their order, the first that is not out of stock.
             image: container image.
             gpu_num: cards, 1 to 8.
             rootfs_size: container disk in GB, 10 to 6144; about 60 are free.
             name: display name, up to 255 characters.
-            ports: such as ("80/http", "22/tcp"); at most 15, and not 2222 to 2224.
+            ports: such as `Port(80, "http")` or "22/tcp"; at most 15, and not 2222 to 2224.
             envs: environment of the container, at most 100.
             command: start command.
             entrypoint: instead of the image's own.
             cluster_id: region; any with stock when not given.
             billing: "onDemand" unless given.
+            months: a subscription of so many months, which cannot be deleted early.
+            auto_renew_months: renew the subscription by so many, 1 to 12, when it ends.
+            jupyter: with JupyterLab, on port 8888 or another one.
+            storages: network storages by id, each with the path that it is mounted at; of the same cluster.
+            network_id: VPC network, of the same cluster.
             image_auth: "user:password" for a private registry.
             image_auth_id: a saved registry login.
             min_cuda_version: such as "12.4".
+            recover: when the outcome of the order is unknown, look for an instance of this `name`, which must be one
+                of its own, and order again only when there is none.
             extra_body: fields that the SDK does not know.
             extra_headers: headers for this call.
             timeout: the call in seconds, retries included.
@@ -150,55 +110,135 @@ class Instances:
 
         Raises:
             ValidationError: an argument is out of range. Nothing was sent.
-            OutcomeUnknown: sent and not answered, and not sent again: look for it by name before repeating.
-            OutOfStock: no capacity of this product now.
+            OutcomeUnknown: sent and not answered, and not sent again: look for it by name before repeating, or let
+                `recover` do it.
+            OutOfStock: no capacity of this product now; of the last one, where there were several.
             InsufficientBalance: no money left.
 
         Contract: gpu.md sections 2, 4 and 5.
         """
-        problems = _problems(product_id, image, gpu_num, rootfs_size, ports, envs)
-        if problems:
-            raise ValidationError(*problems)
-        body = given(
-            productId=product_id,
-            imageUrl=image,
-            gpuNum=gpu_num,
-            rootfsSize=rootfs_size,
+        products = ids_of(product_id)
+        body = order_body(
+            products,
             kind="gpu",
+            image=image,
+            gpu_num=gpu_num,
+            rootfs_size=rootfs_size,
             name=name,
-            ports=",".join(ports) or None,
-            envs=[{"key": key, "value": value} for key, value in envs.items()] if envs else None,
+            ports=ports,
+            envs=envs,
             command=command,
             entrypoint=entrypoint,
-            clusterId=cluster_id,
-            billingMode=billing,
-            imageAuth=image_auth,
-            imageAuthId=image_auth_id,
-            minCudaVersion=min_cuda_version,
+            cluster_id=cluster_id,
+            billing=billing,
+            months=months,
+            auto_renew_months=auto_renew_months,
+            jupyter=jupyter,
+            storages=storages,
+            network_id=network_id,
+            image_auth=image_auth,
+            image_auth_id=image_auth_id,
+            min_cuda_version=min_cuda_version,
         )
-        call = Call(
-            method="POST",
-            url=f"{self._base}/instance/create",
-            body=json_body({**body, **(extra_body or {})}),
-            headers=call_headers(extra_headers),
-            replay=Replay.SUBMITS,
-            timeout=check_timeout(timeout),
+        if recover and not name:
+            raise ValidationError("recover finds an instance by its name: give it one that no other has")
+        options: Any = {"extra_body": extra_body, "extra_headers": extra_headers, "timeout": timeout}
+        order = self._recovered if recover else self._order
+        for product in products[:-1]:
+            try:
+                return await order(product, body, options)
+            except OutOfStock:
+                continue
+        return await order(products[-1], body, options)
+
+    async def create_cpu(
+        self,
+        product_id: str | CPUProduct,
+        *,
+        image: str,
+        name: str | None = None,
+        ports: Sequence[PortLike] = (),
+        envs: Mapping[str, str] | None = None,
+        command: str | None = None,
+        entrypoint: str | None = None,
+        cluster_id: str | None = None,
+        jupyter: bool | int = False,
+        storages: Mapping[str, str] | None = None,
+        network_id: str | None = None,
+        image_auth: str | None = None,
+        image_auth_id: str | None = None,
+        local_mount: str | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Instance:
+        """Order an instance without a card. See `create` for the arguments and errors it shares.
+
+        Args:
+            product_id: from `gpu.products.list_cpu`.
+            local_mount: where its own volume is; /workspace when not given.
+            options: see `WriteOptions`.
+
+        Contract: gpu.openapi.yaml, CreateCpuInstance.
+        """
+        products = ids_of(product_id)
+        body = order_body(
+            products,
+            kind="cpu",
+            image=image,
+            name=name,
+            ports=ports,
+            envs=envs,
+            command=command,
+            entrypoint=entrypoint,
+            cluster_id=cluster_id,
+            jupyter=jupyter,
+            storages=storages,
+            network_id=network_id,
+            image_auth=image_auth,
+            image_auth_id=image_auth_id,
+            local_mount=local_mount,
         )
-        attempts = Attempts(self._runtime, call)
+        return await self._order(products[0], body, options)
 
-        async def work() -> Instance:
-            created = self._runtime.decode(await attempts.run(read_answer), _Created)
-            return self._adopt(Instance(id=created.id, name=name or "", status="toCreate"))
+    def session(
+        self,
+        product_id: str | Product | Sequence[str | Product],
+        *,
+        image: str,
+        on_exit: Literal["delete", "stop", "leave"] = "delete",
+        start_timeout: float = _DEFAULT_WAIT,
+        stall: float | None = None,
+        **order: Unpack[Order],
+    ) -> Session:
+        """An instance for as long as a block: ordered, waited for, and deleted or stopped at the end.
 
-        return await or_undo(self._runtime.clock, attempts, work(), Instance.delete)
+        The order is as safe as it can be: it has a name of its own, by which it is looked for when its outcome is
+        unknown, before anything is sent again.
 
-    async def get(self, instance_id: str, *, timeout: float | None = None) -> Instance:
+        Args:
+            product_id: from `gpu.products`. Of several, in their order, the first that is not out of stock.
+            image: container image.
+            on_exit: "delete" it at the end of the block, "stop" it, or "leave" it running.
+            start_timeout: seconds until it must be running.
+            stall: seconds that it may stay in one passing status; None for as long as the rest allows.
+            order: as `create` takes it.
+
+        Example:
+            async with novita.gpu.instances.session(offers, image="ubuntu:24.04", ports=["8000/http"]) as session:
+                print(session.ssh.ssh_command, session.endpoint(8000))
+        """
+        return Session(self, product_id, image, on_exit=on_exit, timeout=start_timeout, stall=stall, order=order)
+
+    # ----------------------------------------------------------------------------------------- reading
+
+    async def get(self, instance_id: str, **options: Unpack[Options]) -> Instance:
         """Read an instance with all its details.
 
         Raises:
             NotFound: there is none of this id (the platform says so with a 400).
+
+        Contract: gpu.openapi.yaml, GET /gpu/instance.
         """
-        return await self._get(instance_id, timeout=timeout)
+        return await self.read(instance_id, **options)
 
     def list(
         self,
@@ -206,167 +246,145 @@ class Instances:
         name: str | None = None,
         product_name: str | None = None,
         status: str | None = None,
-        timeout: float | None = None,
+        **options: Unpack[Options],
     ) -> Pages[Instance]:
         """List instances: `async for instance in ...`, or `await ...` for all of them.
 
         Args:
-            name: only those of this name.
+            name: only those whose name has this in it.
             product_name: only those of this product.
             status: only those in this status.
-            timeout: each page in seconds.
+            options: see `Options`.
+
+        Contract: gpu.openapi.yaml, GET /gpu/instances.
         """
-        check_timeout(timeout)
+        return self.pages({"name": name, "productName": product_name, "status": status}, **options)
 
-        async def fetch(number: int) -> tuple[list[Instance], int]:
-            url = with_query(
-                f"{self._base}/instances",
-                pageNum=number,
-                pageSize=_PAGE_SIZE,
-                name=name,
-                productName=product_name,
-                status=status,
-            )
-            page = await self._runtime.fetch(Call(method="GET", url=url, timeout=timeout), _List)
-            return [self._decode(bytes(item)) for item in page.instances], page.total or 0
+    # ----------------------------------------------------------------------------------------- waiting
 
-        return numbered(fetch, size=_PAGE_SIZE, identify=lambda instance: instance.id)
-
-    async def start(self, instance_id: str, *, timeout: float | None = None) -> None:
-        """Start an instance that is `exited`.
-
-        Raises:
-            OutOfStock: its machine has no free card now.
-            Conflict: it is in a state that cannot be started from.
-        """
-        await self._act("start", instance_id, timeout, Replay.SUBMITS)
-
-    async def stop(self, instance_id: str, *, timeout: float | None = None) -> None:
-        """Stop a running instance. Its data is kept for 7 days, its cards are not."""
-        await self._act("stop", instance_id, timeout, Replay.SAFE)
-
-    async def restart(self, instance_id: str, *, timeout: float | None = None) -> None:
-        """Restart a running instance. Its SSH port and password change."""
-        await self._act("restart", instance_id, timeout, Replay.SUBMITS)
-
-    async def delete(self, instance_id: str, *, timeout: float | None = None) -> None:
-        """Delete an instance, in whatever state it is; one that is already gone is fine. Not for monthly ones."""
-        try:
-            await self._act("delete", instance_id, timeout, Replay.SAFE)
-        except NotFound:
-            return  # a repeated delete finds nothing, which is what was wanted
-
-    async def wait_until(self, instance_id: str, status: str = "running", *, timeout: float | None = None) -> Instance:
+    async def wait_until(
+        self,
+        instance_id: str,
+        status: str = "running",
+        *,
+        timeout: float | None = None,
+        stall: float | None = None,
+        on_update: Callable[[Update], None] | None = None,
+    ) -> Instance:
         """Wait until an instance is in a status that lasts.
 
         Args:
             instance_id: its id.
             status: "running", "exited" or "removed".
             timeout: seconds; half an hour when not given.
+            stall: seconds that it may stay in one passing status before that is an error; None for ever.
+            on_update: called after every read, with status and progress.
+
+        Returns:
+            The instance with all its details.
 
         Raises:
-            TaskFailed: it fell back, was removed, or the platform reports an error of it; `.reason`.
-            TaskTimeout: not there in time. The instance goes on, and is billed.
+            TaskFailed: it fell back, was removed, has stalled, or the platform reports an error of it; `.reason`.
+            TaskTimeout: not there in time; it names the last status. The instance goes on, and is billed.
         """
-        if status not in _SETTLED:
-            raise ValidationError(f"status must be one that lasts ({', '.join(sorted(_SETTLED))}), got {status!r}")
-        task: Task[Instance] = Task(self._tasks, instance_id, "gpu", self._reader(status))
-        return await task.wait(timeout=_DEFAULT_WAIT if timeout is None else check_timeout(timeout))
+        checked_id("instance_id", instance_id)
+        reader = self._reader(status, stall)
+        try:
+            task: Task[Instance] = Task(self._tasks, instance_id, "gpu", reader)
+            limit = _DEFAULT_WAIT if timeout is None else check_timeout(timeout)
+            instance = await task.wait(timeout=limit, on_update=on_update)
+        finally:
+            reader.leave()
+        return await self.read(instance_id) if reader.listed and status != "removed" else instance
+
+    async def wait_all(
+        self,
+        instances: Iterable[str | Instance],
+        status: str = "running",
+        *,
+        timeout: float | None = None,
+        stall: float | None = None,
+        return_exceptions: bool = False,
+        on_update: Callable[[Update], None] | None = None,
+    ) -> list[Instance]:
+        """Wait for many instances at once. Where they are many they are listed together, and not read one by one.
+
+        Args:
+            instances: they, or their ids.
+            return_exceptions: put errors in place of instances; otherwise the first one ends the wait and is raised.
+
+        The other arguments and the errors are those of `wait_until`.
+
+        Returns:
+            The instances in order, as the list has them when they were listed: `refresh` tells the rest.
+        """
+        ids = [checked_id("instance_id", each if isinstance(each, str) else each.id) for each in instances]
+        readers: list[Reader] = []
+        tasks: list[Task[Instance]] = []
+        try:
+            for id_ in ids:
+                readers.append(self._reader(status, stall))
+                tasks.append(Task(self._tasks, id_, "gpu", readers[-1]))
+            limit = _DEFAULT_WAIT if timeout is None else check_timeout(timeout)
+            return await self._tasks.wait_all(
+                tasks, timeout=limit, return_exceptions=return_exceptions, on_update=on_update
+            )
+        finally:
+            for reader in readers:
+                reader.leave()
+
+    # ------------------------------------------------------------------------------------ for this room
+
+    def blank(self, instance_id: str, status: str, name: str = "") -> Instance:
+        """An instance of which no more is known."""
+        return Instance(id=instance_id, status=status, name=name).belong(self)
+
+    async def read(self, instance_id: str, **options: Any) -> Instance:
+        """Read an instance; `options` may limit the attempts."""
+        query = {"instanceId": checked_id("instance_id", instance_id)}
+        call = self._control.call("GET", "/gpu/instance", query=query, **options)
+        return (await self._control.fetch(call, Instance, inside="instance")).belong(self)
+
+    def pages(self, query: dict[str, str | None], **options: Any) -> Pages[Instance]:
+        """The list, with each instance able to call."""
+        return self._control.numbered(
+            "/gpu/instances", Instance, "instances", query=query, adopt=lambda each: each.belong(self), **options
+        )
+
+    async def find(self, name: str) -> Instance | None:
+        """The instance of exactly this name, the newest where there are several; None when there is none."""
+        found = [instance for instance in await self.list(name=name) if instance.name == name]
+        return found[0] if found else None
 
     # --------------------------------------------------------------------------------------------------
 
-    def _reader(self, wanted: str) -> Any:
-        moved = False
+    def _reader(self, status: str, stall: float | None) -> Reader:
+        if status not in LASTING:
+            raise ValidationError(f"status must be one that lasts ({', '.join(sorted(LASTING))}), got {status!r}")
+        check_timeout(stall, "stall")
+        return Reader(self, status, stall)
 
-        async def read(instance_id: str) -> Reading[Instance]:
-            nonlocal moved
-            try:
-                instance = await self._get(instance_id, attempts=1, attempt=_POLL_LIMIT)
-            except NotFound:
-                if wanted != "removed":
-                    raise
-                # Gone is how removed looks from outside (contract/gpu.md 2).
-                instance = self._adopt(Instance(id=instance_id, status="removed"))
-            status = instance.status
-            moved = moved or status in TRANSITIONAL
-            problem = (instance.status_error.message or instance.status_error.state) if instance.status_error else ""
-            if status == wanted:
-                return Reading(status=status, outcome="done", result=instance)
-            if problem and wanted != "removed":  # what is broken can be deleted, and keeps its error to the end
-                return Reading(status=status, outcome="failed", reason=f"{status}: {problem}")
-            if wanted != "removed" and status in _GONE:
-                return Reading(status=status, outcome="failed", reason="the instance was removed")
-            if status in _SETTLED and moved:
-                # A create or start that fails falls back; before it moved, the old status may still be shown.
-                return Reading(status=status, outcome="failed", reason=f"it came to rest as {status}, not {wanted}")
-            known = status in TRANSITIONAL or status in _SETTLED
-            return Reading(status=status, outcome="running" if known else "unknown")
+    async def _order(self, product: str, body: Mapping[str, Any], options: Any) -> Instance:
+        full = {"productId": product, **body}
+        call = self._control.call("POST", "/gpu/instance/create", full, replay=Replay.SUBMITS, **options)
+        attempts = Attempts(self._control.runtime, call)
 
-        return read
+        async def work() -> Instance:
+            answer = await attempts.run(read_answer)
+            id_ = self._control.id_in(answer, "instanceId")
+            if not id_:
+                raise ProtocolError("the answer to an order has no id", body=answer.body)
+            return self.blank(id_, "toCreate", body.get("name", ""))
 
-    async def _get(self, instance_id: str, **options: Any) -> Instance:
-        check_timeout(options.get("timeout"))
-        if not instance_id:
-            raise ValidationError("instance_id is empty")
-        url = with_query(f"{self._base}/instance", instanceId=instance_id)
-        answer = await self._runtime.request(Call(method="GET", url=url, **options))
+        return await or_undo(self.clock, attempts, work(), Instance.delete)
+
+    async def _recovered(self, product: str, body: Mapping[str, Any], options: Any) -> Instance:
+        """Order; when it is unknown whether that worked, look, and order once more when there is nothing."""
         try:
-            return self._decode(answer.body)
-        except ProtocolError as error:
-            wrapped = self._runtime.decode(answer, dict[str, msgspec.Raw]).get("instance")
-            if wrapped is None:
-                raise self._runtime.embedded(answer.body, answer.headers) or error from None
-            return self._decode(bytes(wrapped))
-
-    def _decode(self, data: bytes) -> Instance:
-        return self._adopt(decode(self._runtime.decoders(Instance), data))
-
-    def _adopt(self, instance: Instance) -> Instance:
-        vars(instance)["_home"] = self
-        return instance
-
-    async def _act(self, verb: str, instance_id: str, timeout: float | None, replay: Replay) -> None:
-        if not instance_id:
-            raise ValidationError("instance_id is empty")
-        await self._runtime.request(
-            Call(
-                method="POST",
-                url=f"{self._base}/instance/{verb}",
-                body=encode({"instanceId": instance_id}),
-                replay=replay,
-                timeout=check_timeout(timeout),
-            )
-        )
-
-
-def _problems(
-    product_id: str,
-    image: str,
-    gpu_num: int,
-    rootfs_size: int,
-    ports: Sequence[str],
-    envs: Mapping[str, str] | None,
-) -> list[str]:
-    problems: list[str] = []
-    if not product_id:
-        problems.append("product_id is empty")
-    if not image:
-        problems.append("image is empty")
-    if not 1 <= gpu_num <= 8:
-        problems.append(f"gpu_num must be 1 to 8, got {gpu_num}")
-    if not 10 <= rootfs_size <= 6144:
-        problems.append(f"rootfs_size must be 10 to 6144 GB, got {rootfs_size}")
-    if isinstance(ports, str):
-        problems.append(f"ports must be a list such as ['80/http'], got the text {ports!r}")
-        return problems
-    if len(ports) > 15:
-        problems.append(f"at most 15 ports, got {len(ports)}")
-    for port in ports:
-        match = _PORT.fullmatch(port)
-        if match is None or not 1 <= int(match[1]) <= 65535:
-            problems.append(f"a port is a number and tcp or http, such as '80/http', got {port!r}")
-        elif int(match[1]) in _RESERVED_PORTS:
-            problems.append(f"port {match[1]} is reserved by the platform")
-    if envs and len(envs) > 100:
-        problems.append(f"at most 100 envs, got {len(envs)}")
-    return problems
+            return await self._order(product, body, options)
+        except NovitaError as error:
+            if never_started(error):
+                raise
+            if (found := await self.find(body["name"])) is not None:
+                return found
+        return await self._order(product, body, options)

@@ -1,100 +1,88 @@
-"""What the GPU API answers (contract/gpu.openapi.yaml v1), in one vocabulary: dollars, gigabytes, aware datetimes.
-
-The wire writes the same number as text here and as a number there, and leaves fields out at will; the properties below
-are the one place where that is mended.
-"""
+"""What the GPU API answers about instances (contract/gpu.openapi.yaml v1), in one vocabulary: dollars, gigabytes, aware
+datetimes. Details and lists are one type: the list leaves out what only details have."""
 
 from __future__ import annotations
 
-import datetime
-from decimal import Decimal, InvalidOperation
-from typing import TypeAlias
+import re
+from typing import TYPE_CHECKING, Any
 
 from msgspec import field
 
 from ..wire.json import Object
+from .ports import Port
+from .units import Number, dollars, integer, moment
 
-__all__ = ["SSH", "InstanceData", "PortMapping", "Product", "StatusError"]
+if TYPE_CHECKING:
+    import datetime
+    from decimal import Decimal
 
-Number: TypeAlias = int | float | str | None
+__all__ = ["SSH", "Env", "InstanceData", "Jupyter", "Logs", "Mount", "Network", "RunningJob", "StatusError", "Terminal"]
 
-# Products and instances are priced in 1/100000 dollars an hour (contract/gpu.md 4); other APIs use other units.
-_PRICE_UNIT = Decimal(100_000)
-_FAR_FUTURE = 1 << 37  # seconds, beyond the year 6000: no moment that could be meant
-
-
-def _dollars(value: Number) -> Decimal | None:
-    try:
-        return None if value in (None, "") else Decimal(str(value)) / _PRICE_UNIT
-    except InvalidOperation:
-        return None
-
-
-def _integer(value: Number) -> int | None:
-    try:
-        return None if value in (None, "") else int(value)
-    except ValueError:
-        return None
-
-
-def _moment(value: Number) -> datetime.datetime | None:
-    """Unix seconds, in text or not. 0 and -1 stand for "none", and what cannot be a moment is none either."""
-    seconds = _integer(value)
-    if seconds is None or not 0 < seconds < _FAR_FUTURE:
-        return None
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-
-
-class Product(Object, rename="camel"):
-    """A GPU offer. Sizes in GB, for each card."""
-
-    id: str
-    name: str
-    cpu_per_gpu: int | None = None
-    memory_per_gpu: int | None = None
-    disk_per_gpu: int | None = None
-    available_deploy: bool | None = None
-    regions: list[str] | None = None
-    billing_methods: list[str] | None = None
-    inventory_state: str | None = None
-    min_rootfs: int | None = field(default=None, name="minRootFS")
-    max_rootfs: int | None = field(default=None, name="maxRootFS")
-    wire_price: Number = field(default=None, name="price")
-    wire_spot_price: Number = field(default=None, name="spotPrice")
-
-    @property
-    def price(self) -> Decimal | None:
-        """Dollars an hour and card, on demand."""
-        return _dollars(self.wire_price)
-
-    @property
-    def spot_price(self) -> Decimal | None:
-        """Dollars an hour and card, when the instance may be taken back."""
-        return _dollars(self.wire_spot_price)
-
-    @property
-    def available(self) -> bool:
-        """Whether it can be had now."""
-        return bool(self.available_deploy) and self.inventory_state != "none"
-
-
-class PortMapping(Object):
-    """A port and where it can be reached. `endpoint` is in details only, and changes with every start."""
-
-    port: int
-    endpoint: str | None = None
-    type: str | None = None
+_SSH = re.compile(r"-p\s*(\d+)|(\w[\w.-]*)@([\w.-]+)")
 
 
 class SSH(Object, rename="camel"):
     """How to log in. Port and password change with every start."""
 
     ssh_command: str | None = None
+    command: str | None = None  # as a community's specification has it
+    password: str | None = None
+    is_running: bool | None = None
+
+    @property
+    def host(self) -> str:
+        """The host to log in to; "" while there is none."""
+        return next((match[3] for match in _SSH.finditer(self._line) if match[3]), "")
+
+    @property
+    def port(self) -> int:
+        """The port to log in to."""
+        return next((int(match[1]) for match in _SSH.finditer(self._line) if match[1]), 22)
+
+    @property
+    def user(self) -> str:
+        """Who to log in as."""
+        return next((match[2] for match in _SSH.finditer(self._line) if match[2]), "root")
+
+    @property
+    def _line(self) -> str:
+        return self.ssh_command or self.command or ""
+
+    def __repr__(self) -> str:
+        return f"SSH(ssh_command={self._line!r}, is_running={self.is_running})"  # not the password
+
+
+class Jupyter(Object, rename="camel"):
+    """Where JupyterLab is reached. `address` changes with every start."""
+
+    address: str | None = None
+    url: str | None = None  # as a community's specification has it
+    token: str | None = None
+    port: Number = None
+    is_running: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"Jupyter(address={self.address or self.url!r}, is_running={self.is_running})"  # not the token
+
+
+class Terminal(Object, rename="camel"):
+    """A terminal in the browser."""
+
+    address: str | None = None
+    username: str | None = None
     password: str | None = None
     is_running: bool | None = None
 
     def __repr__(self) -> str:
-        return f"SSH(ssh_command={self.ssh_command!r}, is_running={self.is_running})"  # not the password
+        return f"Terminal(address={self.address!r}, is_running={self.is_running})"  # not the password
+
+
+class Logs(Object, rename="camel"):
+    """Addresses that stream log lines over HTTP."""
+
+    system_log_address: str | None = None
+    instance_log_address: str | None = None
+    is_running: bool | None = None
 
 
 class StatusError(Object):
@@ -102,6 +90,45 @@ class StatusError(Object):
 
     state: str | None = None
     message: str | None = None
+
+
+class Env(Object):
+    """A variable of the container's environment."""
+
+    key: str = ""
+    value: str = ""
+
+
+class Mount(Object, rename="camel"):
+    """A volume in an instance. A network volume has the `id` of its storage."""
+
+    type: str | None = None
+    id: str | None = None
+    mount_path: str | None = None
+    wire_size: Number = field(default=None, name="size")
+
+    @property
+    def size(self) -> int | None:
+        """GB."""
+        return integer(self.wire_size)
+
+
+class Network(Object):
+    """An instance's place in a VPC network: the network's id and the address in it."""
+
+    id: str | None = None
+    ip: str | None = None
+
+
+class RunningJob(Object):
+    """A job in progress on an instance."""
+
+    id: str | None = None
+    type: str | None = None
+
+
+class _Node(Object, rename="camel"):
+    max_rootfs_size: int | None = None
 
 
 class InstanceData(Object, rename="camel"):
@@ -113,6 +140,7 @@ class InstanceData(Object, rename="camel"):
     cluster_id: str | None = None
     cluster_name: str | None = None
     image_url: str | None = None
+    image_auth_id: str | None = None
     command: str | None = None
     entrypoint: str | None = None
     product_id: str | None = None
@@ -120,10 +148,18 @@ class InstanceData(Object, rename="camel"):
     kind: str | None = None
     billing_mode: str | None = None
     rootfs_size: int | None = None
-    port_mappings: list[PortMapping] | None = None
+    envs: list[Env] | None = None
+    port_mappings: list[Port] | None = None
+    volume_mounts: list[Mount] | None = None
+    network: Network | None = None
+    jobs: list[RunningJob] | None = None
     status_error: StatusError | None = None
     spot_status: str | None = None
     ssh: SSH | None = field(default=None, name="connectComponentSSH")
+    jupyter: Jupyter | None = field(default=None, name="connectComponentJupyter")
+    web_terminal: Terminal | None = field(default=None, name="connectComponentWebTerminal")
+    logs: Logs | None = field(default=None, name="connectComponentLog")
+    node: list[_Node] | _Node | None = None
     wire_gpu_num: Number = field(default=None, name="gpuNum")
     wire_cpu_num: Number = field(default=None, name="cpuNum")
     wire_memory: Number = field(default=None, name="memory")
@@ -133,48 +169,82 @@ class InstanceData(Object, rename="camel"):
     wire_stopped: Number = field(default=None, name="lastStoppedAt")
     wire_end: Number = field(default=None, name="endTime")
     wire_reclaim: Number = field(default=None, name="spotReclaimTime")
+    wire_free: Number = field(default=None, name="freeStorageSize")
+    wire_kept: Number = field(default=None, name="keepDataDay")
+    wire_used: Number = field(default=None, name="useTime")
+
+    @property
+    def ports(self) -> list[Port]:
+        """The ports, with their endpoints in details of an instance that runs."""
+        return self.port_mappings or []
 
     @property
     def gpu_num(self) -> int | None:
         """Cards."""
-        return _integer(self.wire_gpu_num)
+        return integer(self.wire_gpu_num)
 
     @property
     def cpu_num(self) -> int | None:
         """vCPUs."""
-        return _integer(self.wire_cpu_num)
+        return integer(self.wire_cpu_num)
 
     @property
     def memory(self) -> int | None:
         """Memory in GB."""
-        return _integer(self.wire_memory)
+        return integer(self.wire_memory)
+
+    @property
+    def max_rootfs_size(self) -> int | None:
+        """How far the container disk can grow, in GB."""
+        node: Any = self.node[0] if isinstance(self.node, list) and self.node else self.node
+        return node.max_rootfs_size if isinstance(node, _Node) else None
+
+    @property
+    def free_storage_size(self) -> int | None:
+        """How much of the container disk costs nothing, in GB."""
+        return integer(self.wire_free)
+
+    @property
+    def keep_data_days(self) -> int | None:
+        """For how many days the data of the stopped instance is kept."""
+        return integer(self.wire_kept)
+
+    @property
+    def used_seconds(self) -> int | None:
+        """For how long it was used, where the platform tells."""
+        return integer(self.wire_used)
 
     @property
     def price(self) -> Decimal | None:
         """Dollars an hour, where the platform tells."""
-        return _dollars(self.wire_price)
+        return dollars(self.wire_price)
 
     @property
     def created_at(self) -> datetime.datetime | None:
         """When it was made."""
-        return _moment(self.wire_created)
+        return moment(self.wire_created)
 
     @property
     def started_at(self) -> datetime.datetime | None:
         """When it was last started."""
-        return _moment(self.wire_started)
+        return moment(self.wire_started)
 
     @property
     def stopped_at(self) -> datetime.datetime | None:
         """When it was last stopped."""
-        return _moment(self.wire_stopped)
+        return moment(self.wire_stopped)
 
     @property
     def ends_at(self) -> datetime.datetime | None:
         """End of a subscription; None for pay as you go."""
-        return _moment(self.wire_end)
+        return moment(self.wire_end)
 
     @property
     def reclaimed_at(self) -> datetime.datetime | None:
         """When a spot instance is or was taken back; None while that is not announced."""
-        return _moment(self.wire_reclaim)
+        return moment(self.wire_reclaim)
+
+    @property
+    def problem(self) -> str:
+        """What the platform says is wrong with it; "" for nothing."""
+        return (self.status_error.message or self.status_error.state or "") if self.status_error else ""

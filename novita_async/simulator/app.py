@@ -146,6 +146,7 @@ class Simulator:
     Attributes:
         ledger: what was used and what it costs. A test can book more there (`use`, `buy`).
         outputs: the files behind the links of results. A test can offer its own there (`put`, `put_stream`, `link`).
+        gpu: what befalls GPU instances: `reclaim`, `migrate`, `arrears`, `stock`.
 
     Raises:
         ValidationError: `llm_upstream` is not on this machine.
@@ -214,7 +215,7 @@ class Simulator:
             clock=self.clock, api_key=self.api_key, seed=seed, seconds=training_seconds, assets=assets, stock=weights
         )
         unified = Unified(clock=self.clock, api_key=self.api_key, media=media, limits=self._limits)
-        gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
+        self.gpu = gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
         self._serverless = Serverless(
             clock=self.clock,
             api_key=self.api_key,

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["CLUSTERS", "MAX_ROOTFS", "PRODUCTS", "Product"]
+__all__ = ["CLUSTERS", "CPU_PRODUCTS", "MAX_ROOTFS", "PRODUCTS", "Product"]
 
 MAX_ROOTFS = 6144
 
@@ -32,6 +32,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     spot: int
     stock: Literal["none", "low", "normal", "high"]
     regions: tuple[str, ...]
+    gpu: bool = True
 
     @property
     def cards(self) -> int:
@@ -39,10 +40,12 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def methods(self) -> list[str]:
+        if not self.gpu:
+            return ["onDemand"]
         return ["onDemand", "monthly", "spot"] if self.spot else ["onDemand", "monthly"]
 
-    def wire(self, cards: int) -> dict[str, Any]:
-        """The product as the list shows it to somebody who wants so many cards."""
+    def wire(self, cards: int, available: int) -> dict[str, Any]:
+        """The product as the list shows it to somebody who wants so many cards, when so many can be had."""
         month = 730  # hours
         return {
             "id": self.id,
@@ -50,7 +53,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
             "cpuPerGpu": self.cpu,
             "memoryPerGpu": self.memory,
             "diskPerGpu": self.disk,
-            "availableDeploy": self.cards >= max(1, cards),
+            "availableDeploy": available >= max(1, cards),
             "minRootFS": 10,
             "maxRootFS": MAX_ROOTFS,
             "minLocalStorage": 0,
@@ -60,8 +63,25 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
             "monthlyPrice": [{"month": 1, "price": self.price * month * 9 // 10}],
             "billingMethods": self.methods,
             "spotPrice": str(self.spot),
-            "inventoryState": self.stock,
+            "inventoryState": self.stock if available == self.cards else _level(available),
         }
+
+    def wire_cpu(self, available: int) -> dict[str, Any]:
+        """The product as the list of those without a card shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "cpuNum": self.cpu,
+            "memorySize": self.memory,
+            "rootfsSize": 60,
+            "localVolumeSize": self.disk,
+            "availableDeploy": available > 0,
+            "price": self.price,
+        }
+
+
+def _level(cards: int) -> str:
+    return max((least, name) for name, least in _CARDS.items() if least <= cards)[1]
 
 
 _ALL = ("us-01", "eu-02", "as-03")
@@ -85,5 +105,16 @@ PRODUCTS: dict[str, Product] = {
                 stock="low", regions=("us-01", "eu-02")),
         Product(id="h200.24c200g.sxm", name="H200 SXM 141GB", cpu=24, memory=200, disk=700, price=350000, spot=175000,
                 stock="none", regions=("us-01",)),
+    )
+}  # fmt: skip
+
+#: Machines without a card: `cpu`, `memory` and `disk` are of the whole machine, and the price is too.
+CPU_PRODUCTS: dict[str, Product] = {
+    product.id: product
+    for product in (
+        Product(id="cpu.4c8g", name="CPU 4 cores 8GB", cpu=4, memory=8, disk=30, price=8000, spot=0, stock="high",
+                regions=_ALL, gpu=False),
+        Product(id="cpu.16c32g", name="CPU 16 cores 32GB", cpu=16, memory=32, disk=60, price=32000, spot=0,
+                stock="normal", regions=("us-01",), gpu=False),
     )
 }  # fmt: skip

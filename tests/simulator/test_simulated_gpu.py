@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from novita_async.catalog.gpu_life import GONE, LIFE
 from novita_async.simulator import Outcome, Simulator
-from novita_async.simulator.gpu import LIFE
 
 PREFIX = "/gpu-instance/openapi/v1"
 ORDER: dict[str, Any] = {
@@ -31,8 +31,29 @@ async def detail(api, instance: str) -> Any:
     return answer.json()
 
 
+#: What operations want beside the id.
+MORE: dict[str, dict[str, Any]] = {
+    "upgrade": {
+        "imageUrl": "example/app:2",
+        "envs": [],
+        "command": "",
+        "entrypoint": "",
+        "save": True,
+        "networkVolume": {"volumeMounts": []},
+    },
+    "edit": {"expandRootDisk": 1},
+    "renewInstance": {"month": 1},
+    "transToMonthlyInstance": {"month": 1},
+    "setAutoMigrate": {"autoMigrateOpen": True, "autoMigrateSystemDisk": False},
+}
+
+
 async def tell(api, instance: str, operation: str) -> Any:
-    return await api("POST", f"{PREFIX}/gpu/instance/{operation}", {"instanceId": instance})
+    if operation == "setAutoRenew":
+        body = {"instanceIds": [instance], "autoRenew": True, "autoRenewMonth": 1}
+    else:
+        body = {"instanceId": instance, **MORE.get(operation, {})}
+    return await api("POST", f"{PREFIX}/gpu/instance/{operation}", body)
 
 
 async def follow(clock, api, instance: str, count: int) -> list[str]:
@@ -61,25 +82,29 @@ async def brought_to(clock, api, status: str) -> str:
     return instance
 
 
-STATES = sorted({state for operation in LIFE.values() for state in operation.path} - {"removed"})
+STATES = sorted({state for operation in LIFE.values() for state in operation.path} - {"removed", ""})
 
 
 @pytest.mark.parametrize("status", STATES)
-@pytest.mark.parametrize("operation", ["start", "stop", "restart", "delete"])
-async def test_an_operation_is_possible_exactly_in_the_states_of_the_table(clock, api, gpu_contract, status, operation):
-    instance = await brought_to(clock, api, status)
-    answer = await tell(api, instance, operation)
-    allowed = LIFE[operation].allowed
-    possible = allowed is None or (status in allowed and status not in LIFE["delete"].path)
-    assert answer.status == (200 if possible else 400)
-    if possible and status not in LIFE["delete"].path:
-        assert answer.json() == {}
-        path = LIFE[operation].path
-        assert await follow(clock, api, instance, len(path)) == list(path)
-    elif not possible:
-        gpu_contract.check("Error", answer.json())
-        assert answer.json()["reason"] == "OPERATION_LIMIT"
-        assert (await detail(api, instance))["status"] == status
+async def test_an_operation_is_possible_exactly_in_the_states_of_the_table(clock, api, gpu_contract, status):
+    for operation, rule in LIFE.items():
+        if operation in ("create", "saveImage"):
+            continue
+        instance = await brought_to(clock, api, status)
+        answer = await tell(api, instance, operation)
+        possible = rule.allowed is None or (status in rule.allowed and status not in GONE)
+        possible = possible and (not rule.billing or "onDemand" in rule.billing)
+        assert answer.status == (200 if possible else 400), (operation, answer.body)
+        if not possible:
+            gpu_contract.check("Error", answer.json())
+            early = operation == "renewInstance" and status in LIFE["create"].path[:-1]
+            assert answer.json()["reason"] == ("CREATING_INSTANCE_NOT_SUPPORT_RENEWAL" if early else "OPERATION_LIMIT")
+        if not possible or not rule.path:
+            assert (await detail(api, instance))["status"] == status
+        elif status not in GONE:
+            assert answer.json() == {}
+            path = [state or status for state in rule.path]
+            assert await follow(clock, api, instance, len(path)) == path
 
 
 async def test_a_new_instance_comes_up_step_by_step_and_stays(clock, api):

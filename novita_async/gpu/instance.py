@@ -1,0 +1,95 @@
+"""An instance in hand: what was read of it, and the calls that act on the real one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ValidationError
+from .types import InstanceData
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Unpack
+
+    from .control import WriteOptions
+    from .instances import Instances
+    from .ports import PortLike
+
+__all__ = ["Instance"]
+
+
+class Instance(InstanceData):
+    """An instance as it was when it was read. Its methods act on the real one; `refresh` reads it anew."""
+
+    @property
+    def _instances(self) -> Instances:
+        instances: Instances | None = vars(self).get("_home")
+        if instances is None:
+            raise ValidationError("this object did not come from a client, so it cannot call")
+        return instances
+
+    def belong(self, instances: Instances) -> Instance:
+        """Let it call through a client."""
+        vars(self)["_home"] = instances
+        return self
+
+    async def refresh(self) -> Instance:
+        """Read the instance anew."""
+        return await self._instances.get(self.id)
+
+    async def start(self, *, check: bool = False) -> None:
+        """See `Instances.start`."""
+        await self._instances.start(self.id, check=check)
+
+    async def stop(self, *, check: bool = False) -> None:
+        """See `Instances.stop`."""
+        await self._instances.stop(self.id, check=check)
+
+    async def restart(self, *, check: bool = False) -> None:
+        """See `Instances.restart`."""
+        await self._instances.restart(self.id, check=check)
+
+    async def delete(self, *, check: bool = False) -> None:
+        """See `Instances.delete`."""
+        await self._instances.delete(self.id, check=check)
+
+    async def migrate(self, *, check: bool = False) -> None:
+        """See `Instances.migrate`."""
+        await self._instances.migrate(self.id, check=check)
+
+    async def edit(self, *, ports: Sequence[PortLike] | None = None, expand_disk: int = 0, check: bool = False) -> None:
+        """See `Instances.edit`."""
+        await self._instances.edit(self.id, ports=ports, expand_disk=expand_disk, check=check)
+
+    async def upgrade(
+        self,
+        *,
+        image: str | None = None,
+        image_auth_id: str | None = None,
+        envs: Mapping[str, str] | None = None,
+        command: str | None = None,
+        entrypoint: str | None = None,
+        storages: Mapping[str, str] | None = None,
+        save: bool = True,
+        check: bool = False,
+        **options: Unpack[WriteOptions],
+    ) -> None:
+        """See `Instances.upgrade`."""
+        await self._instances.upgrade(
+            self.id,
+            image=image,
+            image_auth_id=image_auth_id,
+            envs=envs,
+            command=command,
+            entrypoint=entrypoint,
+            storages=storages,
+            save=save,
+            check=check,
+            **options,
+        )
+
+    async def wait_until(
+        self, status: str = "running", *, timeout: float | None = None, stall: float | None = None
+    ) -> Instance:
+        """See `Instances.wait_until`."""
+        return await self._instances.wait_until(self.id, status, timeout=timeout, stall=stall)
