@@ -166,7 +166,7 @@ class PipedWebSocket:
         asked.headers.update(headers or {})
         self._protocol.send_request(asked)
         self._protocol.data_to_send()  # its head: that goes out as a request
-        self.request = Request("GET", url.replace("ws", "http", 1), dict(asked.headers.raw_items()), self._outgoing())
+        self.request = Request("GET", url.replace("ws", "http", 1), dict(asked.headers.raw_items()), _Outgoing(self))
         self._changed = asyncio.Event()
         self._out = bytearray()
         self._messages: deque[str | bytes] = deque()
@@ -240,8 +240,8 @@ class PipedWebSocket:
             await asyncio.wait({self.task}, timeout=_CLOSE_SECONDS)
             self.task.cancel()
 
-    async def _outgoing(self) -> AsyncIterator[bytes]:
-        """The body of the request; nothing before the answer is there."""
+    async def outgoing(self) -> AsyncIterator[bytes]:
+        """What goes out; nothing before the answer is there."""
         while self._protocol.state is not State.CONNECTING:
             await self._until(lambda: bool(self._out) or self._gone)
             if self._gone:
@@ -283,6 +283,16 @@ class PipedWebSocket:
     def _words(self) -> str:
         close = self._protocol.close_rcvd
         return str(close) if close is not None else "no close frame received or sent"
+
+
+class _Outgoing:
+    """The body of a request for an upgrade. Who looks into it too early finds nothing, and takes nothing away."""
+
+    def __init__(self, socket: PipedWebSocket) -> None:
+        self._socket = socket
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._socket.outgoing()
 
 
 def _logger() -> logging.Logger:

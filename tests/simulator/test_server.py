@@ -174,6 +174,30 @@ async def test_an_endless_answer_is_cancelled_at_the_end_and_its_iterable_closed
         assert not (await reader.read()).endswith(b"0\r\n\r\n")
 
 
+async def test_after_an_upgrade_the_bytes_of_the_connection_go_on_in_both_bodies():
+    async def handler(request):
+        before = [chunk async for chunk in request.body]
+
+        async def shouted():
+            assert before == []
+            async for chunk in request.body:
+                yield chunk.upper()
+                if b"bye" in chunk:
+                    return
+
+        return Reply(101, {"Upgrade": "websocket", "Connection": "Upgrade"}, shouted())
+
+    async with serve(handler) as server, asyncio.timeout(5), connected(server) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: sim\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nalready")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head == b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+        assert await reader.readexactly(7) == b"ALREADY"
+        writer.write(b"x" * 1_000_000)
+        assert await reader.readexactly(1_000_000) == b"X" * 1_000_000
+        writer.write(b"bye")
+        assert await reader.read() == b"BYE"
+
+
 async def test_the_address_is_given_as_it_is():
     async with serve(hello, host="127.0.0.1", port=0) as server:
         assert server.url == f"http://127.0.0.1:{server.port}"

@@ -6,8 +6,10 @@ import asyncio
 import zlib
 
 import pytest
+from websockets.frames import Opcode
+from websockets.server import ServerProtocol
 
-from novita_async.errors import ClientClosed, ConnectError, ConnectionLost, ProtocolError
+from novita_async.errors import ClientClosed, ConnectError, ConnectionLost, ProtocolError, ValidationError
 from novita_async.transport.mock import MockTransport
 from novita_async.transport.protocol import Reply, Request
 
@@ -186,6 +188,46 @@ async def test_a_websocket_sends_only_a_little_ahead_of_its_reader():
     assert 0 < sent <= 16
     assert await socket.receive() == b"x"
     await transport.aclose()
+
+
+async def test_a_websocket_can_be_carried_by_the_handler_as_bytes():
+    async def handler(request):
+        server = ServerProtocol()
+        lines = ["GET / HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items())]
+        server.receive_data(("\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = server.accept(server.events_received()[0])
+        server.send_response(answer)
+        server.data_to_send()
+
+        async def frames():
+            async for chunk in request.body:
+                server.receive_data(chunk)
+                for frame in server.events_received():
+                    if frame.opcode is Opcode.TEXT:
+                        server.send_ping(b"")
+                        server.send_text(bytes(frame.data))
+                yield b"".join(server.data_to_send())
+
+        headers = dict(answer.headers.raw_items())
+        if request.url.endswith("/wrong"):
+            headers["Sec-WebSocket-Accept"] = "wrong"
+        return Reply(101, headers, frames())
+
+    transport = MockTransport(handler)
+    socket = await transport.websocket("ws://mock.test/")
+    for text in ("one", "two", "x" * 200_000):
+        await socket.send(text)
+        assert await socket.receive() == text
+    await socket.aclose()
+    assert await socket.receive() is None
+    with pytest.raises(ProtocolError, match="Sec-WebSocket-Accept"):
+        await transport.websocket("ws://mock.test/wrong")
+    with pytest.raises(ValidationError, match="not a websocket URL"):
+        await transport.websocket("http://mock.test/")
+    left = await transport.websocket("ws://mock.test/")
+    await transport.aclose()
+    with pytest.raises(ConnectionLost):
+        await left.receive()
 
 
 async def test_what_still_runs_is_shown():

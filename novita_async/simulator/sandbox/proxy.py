@@ -20,7 +20,7 @@ from .door import CODE_PORT, PORT, gone
 from .machine import held
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
     from ..router import Call
     from .control import Sandboxes
@@ -144,14 +144,14 @@ class Exchange:
         lines = [f"{call.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         if body is not None:
-            self._pass_in(call, chunked=chunked)
+            self._pass_in(call.chunks(), chunked=chunked)
 
-    def _pass_in(self, call: Call, *, chunked: bool = False) -> None:
-        self._going_in = asyncio.get_running_loop().create_task(self._upload(call, chunked))
+    def _pass_in(self, source: AsyncIterable[bytes], *, chunked: bool) -> None:
+        self._going_in = asyncio.get_running_loop().create_task(self._upload(source, chunked))
 
-    async def _upload(self, call: Call, chunked: bool) -> None:
+    async def _upload(self, source: AsyncIterable[bytes], chunked: bool) -> None:
         try:
-            async for chunk in call.chunks():
+            async for chunk in source:
                 if chunk:
                     self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
                     await self._writer.drain()
@@ -180,7 +180,7 @@ class Exchange:
         encoding = headers.get("transfer-encoding", "").lower()
         passed = {name: value for name, value in headers.items() if name not in _NOT_PASSED_ON}
         if status == 101:
-            self._body = self._tunnel(call)
+            self._body = self._tunnel(call.request.body)
             return Reply(101, passed | {"connection": "Upgrade", "upgrade": "websocket"}, self)
         if call.method == "HEAD" or status in (204, 304) or headers.get("content-length") == "0":
             await self.aclose()
@@ -210,8 +210,10 @@ class Exchange:
                 yield piece
             await self._reader.readexactly(2)
 
-    async def _tunnel(self, call: Call) -> AsyncIterator[bytes]:
-        self._pass_in(call)
+    async def _tunnel(self, source: bytes | AsyncIterable[bytes] | None) -> AsyncIterator[bytes]:
+        assert source is not None
+        assert not isinstance(source, bytes)  # it comes when this is read, and not before
+        self._pass_in(source, chunked=False)
         async for piece in self._counted(None):
             yield piece
 

@@ -79,10 +79,13 @@ async def test_messages_go_both_ways_and_whoever_ends_is_understood(served: bool
             assert [await socket.receive() for _ in range(20)] == [str(number) for number in range(20)]
         with pytest.raises(NovitaError, match="closed"):
             await socket.send("late")
-        async with await sandbox.websocket(port, "/headers", extra_headers={"X-Own": "1"}) as socket:
+        json = {"Content-Type": "application/json"}  # for which the simulator looks into bodies
+        async with await sandbox.websocket(port, "/headers", extra_headers=json) as socket:
             assert str(await socket.receive()).split() == [
-                "connection", "host", "sec-websocket-key", "sec-websocket-version", "upgrade", "x-own",
+                "connection", "content-type", "host", "sec-websocket-key", "sec-websocket-version", "upgrade",
             ]  # fmt: skip
+            await socket.send("more")
+            assert await socket.receive() == "more"
         async with await sandbox.websocket(port, "/greets") as socket:
             assert await socket.receive() == "hello"
         async with await sandbox.websocket(port, "/pings") as socket:
