@@ -30,6 +30,7 @@ _GROUPS = {
     "volume": (("volume",), "Volumes: storage that outlives sandboxes."),
     "secret": (("secret",), "Secrets: values that sandboxes use and never see."),
     "snapshot": (("snapshot",), "Snapshots: images of sandboxes, to make others from."),
+    "serverless": (("serverless",), "Serverless: GPU endpoints whose workers come and go, and their jobs."),
 }
 
 _Seconds = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
