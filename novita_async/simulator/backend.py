@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ..runtime.clock import Clock
+    from .ledger import Ledger
     from .limits import Limits
 
 __all__ = ["Backend", "Prompt", "bad", "event", "event_stream", "find", "read"]
@@ -50,13 +51,15 @@ class Backend:
         seed: part of what decides the texts.
         chunk_delay: seconds between two chunks of a stream.
         limits: requests and tokens per minute of each model.
+        ledger: where what is used is booked.
     """
 
-    def __init__(self, *, clock: Clock, seed: int, chunk_delay: float, limits: Limits) -> None:
+    def __init__(self, *, clock: Clock, seed: int, chunk_delay: float, limits: Limits, ledger: Ledger) -> None:
         self._clock = clock
         self._seed = seed
         self._chunk_delay = chunk_delay
         self._limits = limits
+        self._ledger = ledger
         self._count = itertools.count(1)
         self._cache: OrderedDict[int, None] = OrderedDict()
 
@@ -89,14 +92,15 @@ class Backend:
         await self._clock.sleep(self._chunk_delay)
 
     def usage(self, model: Model, prompt: Prompt, completion: int, *, reasoning: int = 0) -> dict[str, Any]:
-        """The tokens of an answer. The cache has seen this prompt from now on."""
-        size = len(prompt.tokens)
+        """The tokens of an answer, which are booked. The cache has seen this prompt from now on."""
+        size, cached = len(prompt.tokens), self._cached(model, prompt.tokens)
+        self._ledger.tokens(model, size, completion, cached)
         return {
             "prompt_tokens": size,
             "completion_tokens": completion,
             "total_tokens": size + completion,
             "prompt_tokens_details": {
-                "cached_tokens": self._cached(model, prompt.tokens),
+                "cached_tokens": cached,
                 "audio_tokens": prompt.sound,
                 "image_tokens": prompt.pictures,
                 "text_tokens": size - prompt.pictures - prompt.sound,

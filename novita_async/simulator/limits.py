@@ -41,6 +41,11 @@ class Limits:
     def set(self, model: str, *, rpm: int | None = None, tpm: int | None = None, retry_after: bool = False) -> None:
         self._limits[model] = _Limit(rpm, tpm, retry_after, deque())
 
+    def of(self, model: str) -> tuple[int | None, int | None]:
+        """The requests and the tokens a minute of a model; None where it has no limit."""
+        limit = self._limits.get(model)
+        return (None, None) if limit is None else (limit.rpm, limit.tpm)
+
     def admit(self, model: str, tokens: int = 0) -> None:
         """Count a request in.
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..runtime.clock import Clock
     from ..transport.protocol import Reply
+    from .ledger import Ledger
     from .limits import Limits
     from .upstream import Upstream
 
@@ -46,6 +47,7 @@ class LLM:
         seed: part of what decides the texts.
         chunk_delay: seconds between two chunks of a stream.
         limits: requests and tokens per minute of each model.
+        ledger: where what is used is booked, but for chats that an upstream server answers.
         upstream: URL of a server on this machine that answers the chats in its place.
     """
 
@@ -57,10 +59,11 @@ class LLM:
         seed: int,
         chunk_delay: float,
         limits: Limits,
+        ledger: Ledger,
         upstream: str | None = None,
     ) -> None:
         self._keys = keys.Keys(api_key, keys.LLM)
-        self._backend = Backend(clock=clock, seed=seed, chunk_delay=chunk_delay, limits=limits)
+        self._backend = Backend(clock=clock, seed=seed, chunk_delay=chunk_delay, limits=limits, ledger=ledger)
         self._chat = Chat(self._backend)
         self._completions = Completions(self._backend)
         self._upstream: Upstream | None = None

@@ -124,10 +124,14 @@ def _build(
     inner = fields.get("error")
     error = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}
     upstream, words = _upstream(fields)
-    message = error.get("message") or fields.get("message") or fields.get("msg") or fields.get("detail") or words
+    detail = fields.get("detail")
+    if isinstance(detail, dict):  # Tavily's, as it was passed on
+        detail = cast("dict[str, Any]", detail).get("error")
+    message = error.get("message") or fields.get("message") or fields.get("msg") or detail or words
     if not message:
         message = inner if isinstance(inner, str) else text
-    reason = _first_text(fields.get("reason"), error.get("code"), error.get("type"), fields.get("code"), upstream)
+    tag = fields.get("tag")  # Exa's, as it was passed on
+    reason = _first_text(fields.get("reason"), error.get("code"), error.get("type"), fields.get("code"), upstream, tag)
     if not reason and (kind := fields.get("type")) != "error":
         reason = _first_text(kind)
     inside = error.get("code")
@@ -141,7 +145,9 @@ def _build(
         reason=reason,
         metadata=cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else None,
         request_id=headers.get("x-request-id")
-        or _first_text(fields.get("request_id"), error.get("request_id"), fields.get("trace_id"))
+        or _first_text(
+            fields.get("request_id"), fields.get("requestId"), error.get("request_id"), fields.get("trace_id")
+        )
         or None,
         headers=headers,
         body=body,

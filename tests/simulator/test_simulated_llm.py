@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from novita_async.simulator import Simulator
+from novita_async.simulator.ledger import Ledger
 from novita_async.simulator.limits import Limits
 from novita_async.simulator.llm import LLM
 
@@ -354,7 +355,7 @@ async def test_a_line_of_a_batch_is_answered_like_a_request_and_never_streamed(c
     ask = {"model": "deepseek/deepseek-v3.2", "messages": [{"role": "user", "content": "hello"}]}
     limits = Limits(clock)
     limits.set(ask["model"], rpm=1)
-    llm = LLM(clock=clock, api_key=sim.api_key, seed=0, chunk_delay=1, limits=limits)
+    llm = LLM(clock=clock, api_key=sim.api_key, seed=0, chunk_delay=1, limits=limits, ledger=Ledger(clock=clock))
     whole = (await api.chat("hello")).json()
     for _ in range(2):
         status, answer = await llm.answer("/v1/chat/completions", {**ask, "stream": True})

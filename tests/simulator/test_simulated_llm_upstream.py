@@ -14,6 +14,7 @@ from helpers import Watched
 from novita_async.errors import ConnectionLost, ValidationError
 from novita_async.runtime.clock import SystemClock
 from novita_async.simulator import Drop, Hang, Refuse, Simulator, json_reply
+from novita_async.simulator.ledger import Ledger
 from novita_async.simulator.limits import Limits
 from novita_async.simulator.llm import LLM
 from novita_async.transport.protocol import Reply, Request
@@ -90,6 +91,7 @@ async def test_a_line_of_a_batch_is_answered_by_it_too(api):
             seed=0,
             chunk_delay=0,
             limits=Limits(clock),
+            ledger=Ledger(clock=clock),
             upstream=f"{served.url}/openai/v1",
         )
         try:
