@@ -15,8 +15,12 @@ __all__ = ["BUNDLE", "ENVS", "Authority"]
 BUNDLE = "secrets-ca.pem"
 #: What programs look for certificates by. That of Node.js adds to its own, the others replace theirs.
 ENVS = dict.fromkeys(
-    ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS"), f"/etc/{BUNDLE}"
-)
+    (
+        "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS",
+        "NPM_CONFIG_CAFILE",
+    ),
+    f"/etc/{BUNDLE}",
+)  # fmt: skip
 
 _MOST_HOSTS = 100
 #: Where systems keep the certificates that they trust.
