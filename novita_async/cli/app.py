@@ -31,6 +31,8 @@ _GROUPS = {
     "secret": (("secret",), "Secrets: values that sandboxes use and never see."),
     "snapshot": (("snapshot",), "Snapshots: images of sandboxes, to make others from."),
     "serverless": (("serverless",), "Serverless: GPU endpoints whose workers come and go, and their jobs."),
+    "billing": (("account",), "The account: its balance, bills, budgets, keys and quotas."),
+    "search": (("search",), "The web: search, pages and answers, through Exa and Tavily."),
 }
 
 _Seconds = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]

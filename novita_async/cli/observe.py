@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ..errors import NotFound, ValidationError
+from ..errors import NotFound
 from ..runtime.clock import SystemClock
-from .options import Count, Format, FormatOnly, split
+from .options import Count, Format, FormatOnly, moment, split
 from .output import first, show, show_more
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
 
     from ..client import AsyncNovita
     from ..sandbox.metrics import Event, LogEntry, Metric
@@ -128,8 +128,8 @@ async def events(
         template=template_id,
         names=split([events]) if events else (),
         state=state,
-        start=_moment("--start-time", start_time),
-        end=_moment("--end-time", end_time),
+        start=moment("--start-time", start_time),
+        end=moment("--end-time", end_time),
         oldest_first=order_asc,
     )
     await show((await first(found, offset + limit))[offset:], _EVENTS, output)
@@ -171,17 +171,3 @@ async def _ended(novita: AsyncNovita, sandbox_id: str) -> bool:
     except NotFound:
         return True
     return False
-
-
-def _moment(option: str, value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        if value.isdecimal():
-            return datetime.fromtimestamp(int(value), UTC)
-        found = datetime.fromisoformat(value)
-    except (ValueError, OverflowError, OSError) as error:
-        raise ValidationError(
-            f"{option} takes Unix seconds or a time such as 2026-01-31T12:00:00Z, got {value!r}"
-        ) from error
-    return found if found.tzinfo else found.astimezone()

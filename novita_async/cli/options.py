@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
@@ -32,6 +33,7 @@ __all__ = [
     "Span",
     "Variables",
     "Yes",
+    "moment",
     "pairs",
     "split",
 ]
@@ -100,3 +102,26 @@ def pairs(option: str, values: Sequence[str], *, form: str = "KEY=VALUE", severa
                 raise ValidationError(f"{option} takes {form}, got {piece!r}")
             found[key] = right
     return found
+
+
+def moment(option: str, value: str | None) -> datetime | None:
+    """Unix seconds or a time, that of this machine when it names no zone, as a moment.
+
+    Args:
+        option: that it was given with.
+        value: as given.
+
+    Raises:
+        ValidationError: it is neither.
+    """
+    if value is None:
+        return None
+    try:
+        if value.isdecimal():
+            return datetime.fromtimestamp(int(value), UTC)
+        found = datetime.fromisoformat(value)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ValidationError(
+            f"{option} takes Unix seconds or a time such as 2026-01-31T12:00:00Z, got {value!r}"
+        ) from error
+    return found if found.tzinfo else found.astimezone()
