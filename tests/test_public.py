@@ -24,6 +24,7 @@ FACING = (
     *("account.Account", "account.facade.Balance", "account.bills.Bills", "account.MonthlyBill", "account.UsageBill"),
     *("account.budgets.Budgets", "account.MemberBudget", "account.keys.Keys", "account.Policy", "account.Quota"),
     *("account.search.WebSearch", "account.search.Exa", "account.search.Tavily", "simulator.ledger.Ledger"),
+    *("gpu.serverless.Serverless", "gpu.serverless.EndpointHandle", "gpu.serverless.Endpoint"),
     *("gpu.Instances", "gpu.Instance", "gpu.Product", "gpu.Products"),
     *("sandbox.Sandboxes", "sandbox.Sandbox", "sandbox.Commands", "sandbox.Command", "sandbox.Files"),
     *("sandbox.Code", "sandbox.CodeStream", "sandbox.Execution", "sandbox.Result"),

@@ -16,17 +16,39 @@ from ..runtime.task import Reading, Task
 from ..runtime.undo import or_undo
 from ..wire.json import Object, decode
 from .serverless_bodies import Settings, creation, replacement
-from .serverless_jobs import EndpointHandle, JobReader
-from .serverless_types import Endpoint, EndpointLimits
+from .serverless_jobs import EndpointAnswer, EndpointHandle, JobReader
+from .serverless_types import (
+    ConcurrencyPolicy,
+    Endpoint,
+    EndpointLimits,
+    EndpointStats,
+    Health,
+    Job,
+    QueuePolicy,
+    ScalingPolicy,
+    Worker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..runtime.call import Answer, Runtime
     from ..runtime.tasks import TaskSet
-    from .serverless_types import ScalingPolicy
 
-__all__ = ["Serverless"]
+__all__ = [
+    "ConcurrencyPolicy",
+    "Endpoint",
+    "EndpointAnswer",
+    "EndpointHandle",
+    "EndpointLimits",
+    "EndpointStats",
+    "Health",
+    "Job",
+    "QueuePolicy",
+    "ScalingPolicy",
+    "Serverless",
+    "Worker",
+]
 
 _PAGE_SIZE = 100
 _POLL_LIMIT = 30.0

@@ -13,7 +13,7 @@ from helpers import inside
 
 from novita_async import MockTransport, Reply
 from novita_async.errors import APIError, NotFound
-from novita_async.gpu.serverless_types import ConcurrencyPolicy, QueuePolicy
+from novita_async.gpu.serverless import ConcurrencyPolicy, QueuePolicy
 from novita_async.simulator import Refuse
 
 if TYPE_CHECKING:

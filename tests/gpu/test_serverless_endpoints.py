@@ -21,7 +21,7 @@ from novita_async.errors import (
     TaskTimeout,
     ValidationError,
 )
-from novita_async.gpu.serverless_types import ConcurrencyPolicy, Endpoint, QueuePolicy
+from novita_async.gpu.serverless import ConcurrencyPolicy, Endpoint, QueuePolicy
 from novita_async.simulator import Drop, Hang, Outcome, Simulator, Slow
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from novita_async.errors import (
     TaskTimeout,
     ValidationError,
 )
-from novita_async.gpu.serverless_types import ConcurrencyPolicy
+from novita_async.gpu.serverless import ConcurrencyPolicy
 from novita_async.runtime.task import Task
 from novita_async.runtime.tasks import UnknownSubmit
 from novita_async.simulator import Drop, Outcome, Refuse
