@@ -76,7 +76,7 @@ class Serverless:
         self._runtime = runtime
         self._tasks = tasks
         self._base = f"{runtime.settings.base_url}/gpu-instance/openapi/v1"
-        self.jobs = JobReader(runtime)
+        self._jobs = JobReader(runtime)
 
     def endpoint(self, endpoint: str | Endpoint) -> EndpointHandle:
         """A handle on an endpoint: its jobs, its queue, direct calls. Nothing is sent.
@@ -85,7 +85,11 @@ class Serverless:
             endpoint: its id, or its name as the console shows it for the job gateway; or what `get` gave.
         """
         id_, url = (endpoint.id, endpoint.url) if isinstance(endpoint, Endpoint) else (endpoint, "")
-        return EndpointHandle(self._runtime, self._tasks, self.jobs, id_, url, self.get)
+        return EndpointHandle(self._runtime, self._tasks, self._jobs, id_, url, self.get)
+
+    def reader(self) -> JobReader:
+        """What reads the status of jobs, and cancels them."""
+        return self._jobs
 
     async def limits(
         self, *, extra_headers: Mapping[str, str] | None = None, timeout: float | None = None

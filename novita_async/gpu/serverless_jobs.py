@@ -15,7 +15,7 @@ from ..runtime.call import Auth, Call
 from ..runtime.retry import Replay
 from ..runtime.streams import BytesReader, EventStream
 from ..runtime.task import Reading, Task
-from ..wire.json import Object
+from ..wire.json import Object, encode
 from .serverless_types import Endpoint, EndpointStats, Health, Job
 
 if TYPE_CHECKING:
@@ -393,14 +393,13 @@ class EndpointHandle:
 
 def _words(error: Any) -> str:
     """What a worker said of its failure. Exceptions come as JSON text with their parts (`x-worker-protocol`)."""
-    told = error
-    if isinstance(error, str):
-        try:
-            told = msgspec.json.decode(error)
-        except msgspec.DecodeError:
-            return error
-    if not isinstance(told, dict):
-        return "" if error is None else str(error)
-    parts = cast("dict[str, Any]", told)
+    if error is None:
+        return ""
+    text: str = error if isinstance(error, str) else encode(error).decode()
+    try:
+        told = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+    parts = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
     named = [str(parts[name]) for name in ("error_type", "error_message") if parts.get(name)]
-    return ": ".join(named) if named else str(error)
+    return ": ".join(named) or text

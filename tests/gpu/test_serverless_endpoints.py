@@ -199,6 +199,14 @@ async def test_an_update_keeps_fields_that_nobody_knows_and_takes_every_shape(cl
     }
 
 
+async def test_an_update_that_answers_with_the_endpoint_is_not_read_again(clock):
+    read, changed = {"endpoint": {"id": "e", "name": "old"}}, {"endpoint": {"id": "e", "name": "new"}}
+    server = Server(clock, read, changed)
+    async with connected(server, clock) as novita:
+        assert (await novita.serverless.update("e", name="new")).name == "new"
+    assert [request.method for request in server.requests] == ["GET", "POST"]
+
+
 async def test_the_simulator_takes_an_update_as_other_clients_send_it(novita, sim):
     made = await order(novita)
     body = {

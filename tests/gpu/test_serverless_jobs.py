@@ -135,7 +135,7 @@ async def test_a_job_that_fails_says_why(novita, endpoint, value, reason):
         ("just text", "just text"),
         ("{", "{"),
         ("7", "7"),
-        ({"code": 7}, "{'code': 7}"),
+        ({"code": 7}, '{"code":7}'),
         (None, "no reason given"),
     ],
 )

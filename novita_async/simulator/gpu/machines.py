@@ -56,7 +56,7 @@ class Machine(msgspec.Struct, kw_only=True):
     step: float
     own_step: float  # of the simulator, for what no outcome speaks of
     operation: str = "create"
-    before: str = ""  # the status before the operation
+    path: tuple[str, ...] = ()  # the statuses of what it was last told
     outcome: Outcome | None = None
     starts: int = 0
     started: float | None = None
@@ -68,11 +68,6 @@ class Machine(msgspec.Struct, kw_only=True):
     reclaimed: float | None = None  # when it is taken back, monotonic
     frozen: bool = False
 
-    @property
-    def path(self) -> tuple[str, ...]:
-        """The statuses of what it was last told."""
-        return tuple(status or self.before for status in LIFE[self.operation].path)
-
     def over(self, now: float) -> bool:
         """Whether what it was last told has ended."""
         return self._age(now) == len(self.path) - 1
@@ -82,12 +77,13 @@ class Machine(msgspec.Struct, kw_only=True):
         return steps if self.step <= 0 else min(steps, int((now - self.since) / self.step + 1e-9))
 
     def status(self, now: float) -> str:
-        if self.over(now) and self.outcome is not None and self.outcome.status is not None:
+        age = self._age(now)
+        if self.outcome is not None and self.outcome.status is not None and age == len(self.path) - 1:
             return self.outcome.status or "exited"
-        status = self.path[self._age(now)]
-        if status == "running" and self.spot(now) == "terminated":
-            return "exited"
-        return "freezing" if status == "running" and self.frozen else status
+        status = self.path[age]
+        if status == "running" and (self.notified is not None or self.frozen):
+            return "exited" if self.spot(now) == "terminated" else "freezing" if self.frozen else status
+        return status
 
     def spot(self, now: float) -> str:
         """How far its reclaim has come; "" for one that is not spot."""

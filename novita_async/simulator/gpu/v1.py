@@ -272,7 +272,7 @@ class V1:
         found = [
             machine
             for machine in self._world.listed()
-            if query.get("status") in (None, "", machine.status(now))
+            if (not query.get("status") or query["status"] == machine.status(now))
             and query.get("name", "").lower() in machine.order.name.lower()
             and query.get("productName", "").lower() in machine.product.name.lower()
         ]

@@ -202,7 +202,8 @@ class World:
 
     def tell(self, machine: Machine, operation: str, outcome: Outcome | None) -> None:
         """Let an instance do something."""
-        machine.before = "" if operation == "create" else machine.status(self.now)
+        before = machine.status(self.now) if machine.path else ""
+        machine.path = tuple(status or before for status in LIFE[operation].path)
         machine.operation, machine.outcome, machine.since = operation, outcome, self.now
         steps = len(machine.path) - 1
         machine.step = self.step if outcome is None or outcome.after is None else outcome.after / max(1, steps)
@@ -217,7 +218,8 @@ class World:
     def listed(self) -> list[Machine]:
         """What has not been removed, the newest first."""
         now = self.now
-        return [machine for machine in reversed(self.machines.values()) if machine.status(now) != "removed"]
+        there = reversed(self.machines.values())
+        return [machine for machine in there if machine.operation != "delete" or machine.status(now) != "removed"]
 
     def in_use(self) -> list[Machine]:
         """What has not been deleted."""
