@@ -150,9 +150,9 @@ class AsyncNovita(Products):
                     "training-subject": lambda: self.images.training.reader("subject"),
                     "training-style": lambda: self.images.training.reader("style"),
                     "template": lambda: self.sandboxes.templates.reader(),
-                    "serverless": lambda: self.serverless.jobs,
+                    "serverless": lambda: self.serverless.reader(),
                 },
-                cancels={"serverless": lambda: self.serverless.jobs.cancel},
+                cancels={"serverless": lambda: self.serverless.reader().cancel},
                 keeps={"serverless": 6 * 3600.0},  # contract/gpu.md 10
                 cadence=self._cadence or default_cadence,
             )
