@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from .messages import Refused
-from .ports import HEAD_BYTES, readable
+from .ports import readable
 
 if TYPE_CHECKING:
     import ssl
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["begins_tls", "connected", "read_head", "relay", "streams"]
 
-_PIECE = 64 * 1024
+_HEAD_BYTES = _PIECE = 64 * 1024
 _TLS = b"\x16"
 
 
@@ -54,7 +54,7 @@ async def read_head(client: socket.socket) -> bytes:
         ValueError: the head is too long.
     """
     head = b""
-    while len(head) < HEAD_BYTES:
+    while len(head) < _HEAD_BYTES:
         await readable(client)
         seen = client.recv(_PIECE, socket.MSG_PEEK)
         if not seen:
@@ -84,7 +84,7 @@ async def streams(
         Refused: it did not.
     """
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=HEAD_BYTES, loop=loop)
+    reader = asyncio.StreamReader(limit=_HEAD_BYTES, loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     if asked_by is None:
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=served_by)

@@ -361,6 +361,7 @@ UNSOUND = [
     "POST http://{at}/ HTTP/1.1\r\nX: 1\rTransfer-Encoding: chunked",
     "POST http://{at}/ HTTP/1.1\r\nX: \0",
     "POST http://{at}/ HTTP/1.1\r\n: 1",
+    "GET http://{at}/ HTTP/1.1\r\nX: " + 200_000 * "x",
 ]
 
 
