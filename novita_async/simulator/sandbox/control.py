@@ -240,6 +240,7 @@ class Sandboxes:
             isolation=isolation,
             serial=self._serial,
             memory_mb=image.memory_mb,
+            cpu_count=image.cpu_count,
             tree=image.tree,
         )
 

@@ -21,7 +21,7 @@ from .isolation import MARK, Layout
 from .namespace import Namespace
 from .paths import is_system, remove_directory
 from .ports import connect_outside, listens
-from .resources import Meter, are_stopped, end_all, marked, sweep
+from .resources import Meter, are_stopped, end_all, marked, some_processors, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -62,6 +62,7 @@ class Machine:
         serial: grows with each sandbox; the order of lists.
         workdir, user: where and as whom commands run that say nothing of it; "" for the user's home.
         memory_mb: what each process that starts from now on may have.
+        processors: of this machine, for its processes; none stands for all.
         on_start: called with every process that has started, before it can have told anything.
         border: what may leave it by its network.
         watchers: what its open streams of file changes stand on.
@@ -78,6 +79,7 @@ class Machine:
         isolation: Isolation,
         serial: int,
         memory_mb: int,
+        cpu_count: int,
         tree: Path | None = None,
     ) -> None:
         self.id = "i" + secrets.token_hex(10)[1:]
@@ -87,6 +89,8 @@ class Machine:
         self.secure = wanted.secure
         self.workdir, self.user = "", "user"
         self.memory_mb = memory_mb
+        # Programs begin a thread for each that they see, and a thread takes memory.
+        self.processors = some_processors(cpu_count)
         self.serial = serial
         self.clock = clock
         self.isolation = isolation
@@ -161,7 +165,13 @@ class Machine:
         await self._let_out()
         try:
             await process.start(
-                self.isolation, self.layout, self.id, self._namespace, seconds=seconds, memory_mb=self.memory_mb
+                self.isolation,
+                self.layout,
+                self.id,
+                self._namespace,
+                seconds=seconds,
+                memory_mb=self.memory_mb,
+                processors=self.processors,
             )
         except ChildProcessError as error:
             if self.ended:

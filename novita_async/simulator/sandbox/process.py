@@ -16,7 +16,7 @@ import msgspec
 from .line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator
 
     from ...runtime.clock import Clock, TimerHandle
     from .isolation import Command, Isolation, Layout
@@ -150,8 +150,9 @@ class Process(asyncio.SubprocessProtocol):
         *,
         seconds: float | None,
         memory_mb: int,
+        processors: Collection[int],
     ) -> None:
-        """Start it, with so much memory; after so many seconds it is killed.
+        """Start it, with so much memory, on these processors; after so many seconds it is killed.
 
         Raises:
             OSError: the system refused.
@@ -204,6 +205,9 @@ class Process(asyncio.SubprocessProtocol):
         self.pid = int(said)
         with suppress(ProcessLookupError):  # it has been killed meanwhile
             self._group = os.getpgid(outer or self.pid)
+        if processors:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(outer or self.pid, processors)  # before it begins: whatever it starts has them too
         line.answer()
         self._hang_up()
         if seconds is not None and not self.finished.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["Meter", "Used", "are_stopped", "disk_used", "end_all", "marked", "sweep"]
+__all__ = ["Meter", "Used", "are_stopped", "disk_used", "end_all", "marked", "some_processors", "sweep"]
 
 _DISK_SECONDS = 5.0
 
@@ -72,6 +73,14 @@ def disk_used(tree: Path) -> int:
             except OSError:
                 continue
     return used
+
+
+def some_processors(count: int) -> list[int]:
+    """So many of the processors that this process may use; none when it has no more than that."""
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    usable = sorted(os.sched_getaffinity(0))
+    return random.sample(usable, count) if count < len(usable) else []
 
 
 def marked(marker: str) -> list[int]:

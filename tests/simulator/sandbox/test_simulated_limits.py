@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sandbox_room import BUBBLEWRAP
 
+from novita_async.simulator.sandbox.images import Image
+
 if TYPE_CHECKING:
     from sandbox_room import Box, Room
 
@@ -28,6 +30,14 @@ async def test_no_process_has_more_memory_than_its_sandbox(box: Box) -> None:
     assert answer.status == 204
     assert (await box.run(taking(1100))).stdout == "1100\n"
     assert (await box.run(taking(2100))).stdout == "MemoryError\n"
+
+
+async def test_a_sandbox_has_the_memory_and_the_processors_of_its_template(room: Room) -> None:
+    small = Image(id="small", cpu_count=1, memory_mb=512)
+    room.sandboxes.finders.append(lambda name: small if name == "small" else None)
+    box = await room.create(templateID="small")
+    done = await box.run(f"nproc; {taking(600)}; {taking(200)}")
+    assert done.stdout.split() == ["1", "MemoryError", "200"]
 
 
 async def test_a_file_that_is_too_large_and_a_core_are_refused(box: Box) -> None:
