@@ -6,6 +6,8 @@ import os
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,3 +111,17 @@ def test_the_page_shows_every_command(command: Command) -> None:
         assert len(listed) > 2
         for name in {*listed} - {"commit", "snapshot"}:  # the first is told of; the second is `snapshot create`
             assert f"novita-async {group} {name}" in page, (group, name)
+
+
+def test_the_readmes_way_to_a_novita_of_your_own_works_in_a_shell(tmp_path: Path) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    (block,) = (block for block in blocks if "novita-async simulator" in block)
+    program = tmp_path / "novita-async"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m novita_async "$@"\n')
+    program.chmod(0o755)
+    after = 'kill $!; wait $!; echo "ended $?, $NOVITA_API_KEY at $NOVITA_BASE_URL"'
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", block + after], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=20
+    )
+    assert re.fullmatch(r"ended 0, sk_\S+ at http://127.0.0.1:\d+\n", done.stdout), done.stderr

@@ -55,7 +55,7 @@ def test_an_endpoint_is_made_changed_and_deleted(command: Command) -> None:
     assert done(command, "update", id_, "--queue-wait", "9", "--max-workers", "3") == f"changed {id_}\n"
     assert done(command, "list").splitlines() == [
         f"{id_}\tmine\tserving\t0 of 3\tany/app:1",
-        "echo\techo\tserving\t1 of 10\techo",
+        "echo\techo\tserving\t0 of 10\techo",
     ]
     assert [each["id"] for each in data(command, "list", "--limit", "1", "--page", "2")] == ["echo"]
     assert data(command, "create", "other", *WANTED).keys() == {"id"}
