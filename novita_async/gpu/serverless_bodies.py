@@ -20,6 +20,7 @@ _ROOTFS_GB = 100  # and the container's disk
 _LONGEST = {"name": 220, "image": 511, "image_auth_id": 255, "command": 2047}
 _LEAST = {"min_workers": 0, "max_workers": 1, "idle_timeout": 0, "concurrency": 1, "gpu_num": 1, "request_timeout": 1}
 _MOST_GPUS = 8
+_NO_CLUSTER = "cluster_id is needed with a network storage, which is tied to its region"
 #: By their names on the wire; those of workers and images are one level down.
 _WORKERS = {
     "min_workers": "minNum",
@@ -70,7 +71,7 @@ def creation(settings: Settings) -> dict[str, Any]:
     """
     problems = _problems(settings)
     if any((settings.volumes or {}).values()) and not settings.cluster_id:
-        problems.append("cluster_id is needed with a network storage, which is tied to its region")
+        problems.append(_NO_CLUSTER)
     if problems:
         raise ValidationError(*problems)
     return {"rootfsSize": _ROOTFS_GB, **_wire(settings)}
@@ -101,6 +102,8 @@ def replacement(id_: str, current: Mapping[str, Any], settings: Settings) -> dic
     least, most = body["workerConfig"].get("minNum"), body["workerConfig"].get("maxNum")
     if isinstance(least, int) and isinstance(most, int) and least > most:
         raise ValidationError(f"min_workers would be {least}, more than max_workers, which is {most}")
+    if current and any((settings.volumes or {}).values()) and not body.get("clusterID"):
+        raise ValidationError(_NO_CLUSTER)
     return {"id": id_, **body}
 
 
