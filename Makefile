@@ -18,8 +18,8 @@ test: lint types
 
 # What takes minutes, or is somebody else's: acceptance/README.md. Its parts keep two processors busy by themselves.
 acceptance: $(VENV)/$(HERE)-dev
-	$(BIN)/python -m pytest -p acceptance.complete -n 2 --dist worksteal -m acceptance
-	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=900 acceptance
+	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -m acceptance -n 2 --dist worksteal
+	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -m acceptance -rfEsP acceptance
 
 lint: $(VENV)/$(HERE)-dev
 	$(BIN)/python -m ruff check

@@ -24,7 +24,7 @@ import pytest
 from novita_async import AsyncNovita, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
 
 MANY = 200
@@ -201,7 +201,7 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def serving(directory: Path) -> AsyncIterator[Service]:
+async def serving(directory: Path) -> AsyncGenerator[Service]:
     process = await started("-m", "novita_async", "simulator", "--require-isolation", TMPDIR=str(directory))
     assert process.stdout is not None
     try:

@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 import world
 
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(
+        not world.is_possible(), reason="bwrap (bubblewrap) is not there, or this system does not allow it namespaces"
+    ),
+]
+
 HERE = Path(__file__).parent
 CLIENT = Path(sysconfig.get_path("purelib"), "novita_sandbox")
 

@@ -17,6 +17,7 @@ import shutil
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -33,6 +34,8 @@ SITE = "sandbox.novita.ai"
 # Of the public internet and in a network of its own, or a sandbox would rightly not get there.
 SITE_ADDRESS, WAY_THERE = "20.30.40.50", "20.30.40.1"
 LOOPBACK = "127.0.0.1"
+_ROOT = ("--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL")
+_BUBBLE = ("bwrap", *_ROOT, "--unshare-net", "--dev-bind", "/", "/", "--die-with-parent")
 _START_SECONDS = 30.0
 _PIPE = asyncio.subprocess.PIPE
 
@@ -40,9 +43,9 @@ _PIPE = asyncio.subprocess.PIPE
 # ------------------------------------------------------------------------------------------------ from outside
 
 
-def bubblewrap() -> str:
-    """Where it is, or ""."""
-    return shutil.which("bwrap") or ""
+def is_possible() -> bool:
+    """Whether this machine has bubblewrap, and allows it namespaces."""
+    return bool(shutil.which("bwrap")) and subprocess.run([*_BUBBLE, "true"], capture_output=True).returncode == 0
 
 
 def enter(command: list[str], directory: Path, **variables: str) -> tuple[list[str], dict[str, str]]:
@@ -59,8 +62,7 @@ def enter(command: list[str], directory: Path, **variables: str) -> tuple[list[s
     servers.write_text(f"nameserver {LOOPBACK}\n")
     switch = directory / "nsswitch.conf"
     switch.write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-    args = [bubblewrap(), "--unshare-user", "--uid", "0", "--gid", "0", "--unshare-net", "--cap-add", "ALL"]
-    args += ["--die-with-parent", "--dev-bind", "/", "/"]
+    args = [*_BUBBLE]
     for file in (servers, switch):
         args += ["--ro-bind", str(file), os.path.realpath(f"/etc/{file.name}")]
     # Nothing of this machine's proxies and settings gets in.
