@@ -43,7 +43,7 @@ async def execute(
         Its exit code.
     """
     command = await sandbox.commands.run(
-        line, timeout=None, cwd=cwd, user=user, envs=envs, background=True, stdin=stdin
+        line, timeout=None, cwd=cwd, user=user, envs=envs, background=True, stdin=stdin, keep_output=False
     )
     outputs = {"stdout": STDOUT, "stderr": STDERR}
     async with command:

@@ -46,24 +46,27 @@ async def write(descriptor: int, data: bytes | str) -> None:
         data = data.encode("utf-8", "replace")
     loop, clock = asyncio.get_running_loop(), SystemClock()
     while data:
-        await _ready(functools.partial(loop.add_writer, descriptor), functools.partial(loop.remove_writer, descriptor))
+        add, remove = loop.add_writer, loop.remove_writer
+        whole = await _ready(functools.partial(add, descriptor), functools.partial(remove, descriptor))
+        piece = data if whole else data[:_WRITTEN]
         try:
-            data = data[await clock.to_thread(functools.partial(os.write, descriptor, data[:_WRITTEN])) :]
+            data = data[await clock.to_thread(functools.partial(os.write, descriptor, piece)) :]
         except OSError as error:
             if error.errno == errno.EIO:
                 raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
             raise
 
 
-async def _ready(add: Callable[..., None], remove: Callable[[], bool]) -> None:
-    """Wait until a descriptor can be read or written without waiting."""
+async def _ready(add: Callable[..., None], remove: Callable[[], bool]) -> bool:
+    """Wait until a descriptor can be read or written without waiting. Whether that is always so, as with a file."""
     ready = asyncio.get_running_loop().create_future()
     try:
         add(lambda: ready.done() or ready.set_result(None))
     except PermissionError:
-        return  # a file, which is always ready
+        return True
     try:
         await ready
     finally:
         with suppress(OSError):  # it may have been closed
             remove()
+    return False

@@ -117,6 +117,10 @@ class Command:
             await self._advance()
         return self._ready.popleft()
 
+    def keep_output(self, keep: bool) -> None:
+        """Whether what is read from now on is kept for the result."""
+        self._stdout.kept = self._stderr.kept = keep
+
     async def wait(self, *, check: bool = True) -> CommandResult:
         """Read to its end.
 

@@ -104,6 +104,7 @@ class Commands:
         stdin: bool = False,
         durable: bool = False,
         background: Literal[True],
+        keep_output: bool = True,
     ) -> Command: ...
     async def run(
         self,
@@ -118,6 +119,7 @@ class Commands:
         on_stderr: OutputHandler | None = None,
         durable: bool = False,
         background: bool = False,
+        keep_output: bool = True,
         check: bool = True,
     ) -> CommandResult | Command:
         """Run a command with `/bin/bash -l -c` and wait for its end.
@@ -145,6 +147,8 @@ class Commands:
                 loses nothing. They are removed at its end; of a command that is let go of they stay. The exit code of
                 one that a signal ended is 128 and the number of that. Needs bash, `flock`, `tail` and a home directory.
             background: return at once.
+            keep_output: keep all that it writes for its result, beside the pieces that iterating gives. Without it
+                `stdout` and `stderr` of the result are empty; for much output, in the background.
             check: raise when it ends with another exit code than 0.
 
         Returns:
@@ -173,6 +177,8 @@ class Commands:
             raise ValidationError("nobody calls on_stdout and on_stderr in the background: iterate over the Command")
         if background and stdin is not None and not isinstance(stdin, bool):
             raise ValidationError("in the background stdin is True or False, and Command.send_stdin writes to it")
+        if not background and not keep_output:
+            raise ValidationError("keep_output=False leaves the output to who iterates, which needs background=True")
         if not background and stdin is True:
             raise ValidationError("stdin=True keeps the input open, which is of use only with background=True")
         variables, args = check_strings("envs", envs, variables=True), ["-l", "-c", cmd]
@@ -195,6 +201,7 @@ class Commands:
             journal=journal,
         )
         if background:
+            command.keep_output(keep_output)
             return command
         return await self._attend(command, data, on_stdout, on_stderr, check=check)
 

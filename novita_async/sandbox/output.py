@@ -106,6 +106,7 @@ class Text:
         self._pieces: list[str] = []
         self._length = 0
         self._torn = False
+        self.kept = True
 
     def __len__(self) -> int:
         return self._length
@@ -119,7 +120,8 @@ class Text:
         text = self._decoder.decode(data, final)
         if not text:
             return None
-        self._pieces.append(text)
+        if self.kept:
+            self._pieces.append(text)
         self._length += len(text)
         if "\ufffd" not in text:
             return Output(self._name, text)

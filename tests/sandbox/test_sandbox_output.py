@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import pytest
+
+from novita_async.errors import ValidationError
 from novita_async.sandbox.output import Output, Text
 
 if TYPE_CHECKING:
@@ -55,3 +58,13 @@ async def test_a_command_may_write_any_bytes(novita: AsyncNovita) -> None:
             outputs = [output async for output in command]
         written = {name: b"".join(o.data for o in outputs if o.type == name) for name in ("stdout", "stderr")}
         assert written == {"stdout": b"a\xff\x00\xe2\x82", "stderr": b"\xac\x01"}
+
+
+async def test_a_command_whose_output_is_not_kept_gives_it_once(novita: AsyncNovita) -> None:
+    sandbox = await novita.sandboxes.create()
+    async with await sandbox.commands.run("echo a; exit 3", background=True, keep_output=False) as command:
+        assert [output.text async for output in command] == ["a\n"]
+        result = await command.wait(check=False)
+    assert (result.exit_code, result.stdout) == (3, "")
+    with pytest.raises(ValidationError, match="keep_output"):
+        await sandbox.commands.run("true", keep_output=False)  # type: ignore[call-overload] - what a caller may do
