@@ -256,10 +256,11 @@ class Machine:
                 await self._egress.stop()
 
     async def _signal(self, number: int) -> None:
-        if self._namespace is not None:
-            await self._namespace.signal(number)
-        else:
+        namespace = self._namespace
+        if namespace is None:
             await self.clock.to_thread(lambda: sweep(self._marker, number))
+        elif not await namespace.signal(number):
+            await self.clock.to_thread(lambda: namespace.signal_each(number))
 
     async def resume(self) -> None:
         """Let them go on.

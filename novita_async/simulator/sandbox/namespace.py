@@ -112,24 +112,35 @@ class Namespace:
         finally:
             os.close(directory)
 
-    async def signal(self, number: int) -> None:
-        """Send a signal to every process inside but the first, in one step that none of them can slip through."""
-        await self._run(lambda directory: self._isolation.kill(directory, number))
+    async def signal(self, number: int) -> bool:
+        """Send a signal to every process inside but the first, in one step that none of them can slip through.
+
+        Returns:
+            False when there is none, or so many that there was no room for the one that sends it: `signal_each` can.
+        """
+        return not await self._run(lambda directory: self._isolation.kill(directory, number))
+
+    def signal_each(self, number: int) -> None:
+        """The same from out here, one after the other. Blocks."""
+        for pid in self.pids():
+            with suppress(OSError):
+                pidfd = os.pidfd_open(pid)
+                try:
+                    if self._has(pid):  # it still has that number
+                        signal.pidfd_send_signal(pidfd, number)
+                finally:
+                    os.close(pidfd)
 
     def pids(self) -> list[int]:
         """The pids out here of what is inside, without the first process. Blocks."""
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and self._has(int(name))]
+
+    def _has(self, pid: int) -> bool:
         try:
             ours = os.stat(f"/proc/{self._first}/ns/pid")
+            return pid != self._first and os.path.samestat(os.stat(f"/proc/{pid}/ns/pid"), ours)
         except OSError:
-            return []
-        found: list[int] = []
-        for name in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if int(name) != self._first and os.path.samestat(os.stat(f"/proc/{name}/ns/pid"), ours):
-                    found.append(int(name))
-            except OSError:
-                continue
-        return found
+            return False
 
     def kill(self) -> None:
         """End everything inside. Safe to call twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from typing import TYPE_CHECKING
@@ -54,7 +55,8 @@ try:
             time.sleep(600)
         count += 1
 except OSError as error:
-    print(count, error.errno)
+    print(count, error.errno, flush=True)
+    time.sleep(600)
 """
 
 
@@ -65,7 +67,16 @@ except OSError as error:
 async def test_a_fork_bomb_goes_no_further_than_its_sandbox(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("novita_async.simulator.sandbox.isolation._MOST_PROCESSES", 400)
     box, other = await room.create(), await room.create()
-    count, error = (await box.run(f"exec python3 -c '{_BOMB}'")).stdout.split()
+    events = box.start(f"exec python3 -c '{_BOMB}'")
+    assert "start" in await anext(events)
+    count, error = base64.b64decode((await anext(events))["data"]["stdout"]).split()
     assert 300 < int(count) < 400
     assert int(error) == 11  # EAGAIN
     assert (await other.run("for n in {1..20}; do /bin/true || exit 1; done; echo fine")).stdout == "fine\n"
+
+    machine = room.sandboxes.get(box.id)
+    assert machine is not None
+    await machine.pause()  # there is no room inside for a process that stops the others
+    await machine.resume()
+    await events.aclose()
+    assert (await room("DELETE", f"/sandboxes/{box.id}")).status == 204
