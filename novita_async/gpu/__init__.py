@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .clusters import Cluster, Clusters
@@ -21,6 +22,7 @@ from .templates import Template, Templates
 if TYPE_CHECKING:
     from ..runtime.call import Runtime
     from ..runtime.tasks import TaskSet
+    from .v2 import V2
 
 __all__ = [
     "GPU",
@@ -78,3 +80,11 @@ class GPU:
         self.prewarms = Prewarms(control)
         self.jobs = Jobs(control, tasks)
         self.metrics = Metrics(Control(runtime, "/openapi/v1"))
+        self._made_of = (runtime, tasks)
+
+    @cached_property
+    def v2(self) -> V2:
+        """The newer API: the same names and types, where the thing is the same."""
+        from .v2 import V2
+
+        return V2(*self._made_of)

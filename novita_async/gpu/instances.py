@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Unpack
 
+    from ..runtime.call import Call
     from ..runtime.clock import Clock
     from ..runtime.pages import Pages
     from ..runtime.task import Update
@@ -365,9 +366,7 @@ class Instances(Operations):
         return Reader(self, status, stall)
 
     async def _order(self, product: str, body: Mapping[str, Any], options: Any) -> Instance:
-        full = {"productId": product, **body}
-        call = self._control.call("POST", "/gpu/instance/create", full, replay=Replay.SUBMITS, **options)
-        attempts = Attempts(self._control.runtime, call)
+        attempts = Attempts(self._control.runtime, self._create_call(product, body, options))
 
         async def work() -> Instance:
             answer = await attempts.run(read_answer)
@@ -377,6 +376,10 @@ class Instances(Operations):
             return self.blank(id_, "toCreate", body.get("name", ""))
 
         return await or_undo(self.clock, attempts, work(), Instance.delete)
+
+    def _create_call(self, product: str, body: Mapping[str, Any], options: Any) -> Call:
+        full = {"productId": product, **body}
+        return self._control.call("POST", "/gpu/instance/create", full, replay=Replay.SUBMITS, **options)
 
     async def _recovered(self, product: str, body: Mapping[str, Any], options: Any) -> Instance:
         """Order; when it is unknown whether that worked, look, and order once more when there is nothing."""

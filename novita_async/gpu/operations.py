@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
 
+    from ..runtime.call import Call
     from .control import Control, WriteOptions
     from .instance import Instance
     from .ports import PortLike
@@ -239,11 +240,16 @@ class Operations(ABC):
     # --------------------------------------------------------------------------------------------------
 
     async def _act(self, verb: str, instance_id: str, check: bool, replay: Replay, options: Any, **fields: Any) -> None:
-        body = {"instanceId": checked_id("instance_id", instance_id), **fields}
-        call = self._control.call("POST", f"/gpu/instance/{verb}", body, replay=replay, **options)
+        calls = self._act_calls(verb, instance_id, replay, options, fields)
         if check:
             _refuse(verb, await self.read(instance_id))
-        await self._control.write(call)
+        for call in calls:
+            await self._control.write(call)
+
+    def _act_calls(self, verb: str, instance_id: str, replay: Replay, options: Any, fields: Any) -> list[Call]:
+        """What is sent for an operation, by its name in `LIFE`."""
+        body = {"instanceId": checked_id("instance_id", instance_id), **fields}
+        return [self._control.call("POST", f"/gpu/instance/{verb}", body, replay=replay, **options)]
 
 
 def _check_months(months: int) -> None:

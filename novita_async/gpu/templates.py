@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
 
+    from ..runtime.call import Call
     from ..runtime.pages import Pages
     from .control import Control, Options, WriteOptions
     from .ports import PortLike
 
 __all__ = ["Recommendation", "Template", "TemplateTool", "Templates"]
 
-_CHANNELS = ("official", "community", "private")
+CHANNELS = ("official", "community", "private")
 
 
 class _Ports(Object):
@@ -114,7 +115,7 @@ class Templates:
         Contract: gpu.openapi.yaml, GET /gpu-instance/openapi/v1/templates.
         """
         findings = Findings()
-        findings.choice("channel", channel, _CHANNELS)
+        findings.choice("channel", channel, CHANNELS)
         findings.text("name", name, most=255)
         findings.end()
         mine = channel == "private" if is_my_community is None else is_my_community
@@ -175,9 +176,8 @@ class Templates:
         template = _written(
             name, image, rootfs_size, readme, image_auth_id, command, entrypoint, ports, envs, min_cuda_version
         )
-        body = {"template": {**template, "channel": channel, "type": type}}
-        call = self._control.call("POST", "/template/create", body, replay=Replay.SUBMITS, **options)
-        return await self._control.told(call, "templateId")
+        call = self._create_call({**template, "channel": channel, "type": type}, options)
+        return await self._control.told(call, "templateId", "template_id")
 
     async def update(
         self,
@@ -213,8 +213,7 @@ class Templates:
             old.min_cuda_version if min_cuda_version is None else min_cuda_version,
         )
         kind = {"channel": old.channel or "private", "type": old.type or "instance"}
-        body = {"template": {"Id": template_id, **template, **kind}}
-        await self._control.write(self._control.call("POST", "/template/update", body, **options))
+        await self._control.write(self._update_call(template_id, {**template, **kind}, options))
 
     async def delete(self, template_id: str, **options: Unpack[WriteOptions]) -> bool:
         """Delete a template.
@@ -226,6 +225,14 @@ class Templates:
         """
         body = {"templateId": checked_id("template_id", template_id)}
         return await self._control.found(self._control.call("POST", "/template/delete", body, **options))
+
+    def _create_call(self, template: Mapping[str, Any], options: Any) -> Call:
+        body = {"template": template}
+        return self._control.call("POST", "/template/create", body, replay=Replay.SUBMITS, **options)
+
+    def _update_call(self, template_id: str, template: Mapping[str, Any], options: Any) -> Call:
+        body = {"template": {"Id": template_id, **template}}
+        return self._control.call("POST", "/template/update", body, **options)
 
 
 def _written(

@@ -12,12 +12,15 @@ from ...catalog.gpu_life import LIFE
 from ...errors import ValidationError
 from .. import keys
 from .extras import Extras
+from .extras2 import Extras2
 from .things import Things
 from .v1 import V1
+from .v2 import V2
 from .world import World
 
 if TYPE_CHECKING:
     from ...runtime.clock import Clock
+    from ..ledger import Ledger
     from ..router import Router
     from .machines import Machine
 
@@ -32,15 +35,17 @@ class GPU:
         api_key: the good key.
         seed: decides ids, ports and passwords.
         step_seconds: how long an instance stays in each state that it passes through.
+        ledger: where what is used is booked.
     """
 
-    def __init__(self, *, clock: Clock, api_key: str, seed: int, step_seconds: float) -> None:
+    def __init__(self, *, clock: Clock, api_key: str, seed: int, step_seconds: float, ledger: Ledger) -> None:
         self._keys = keys.Keys(api_key, keys.GPU)
-        self._world = World(clock=clock, seed=seed, step=step_seconds)
+        self._world = World(clock=clock, seed=seed, step=step_seconds, ledger=ledger)
         self._things = Things(self._world)
 
     def routes(self, router: Router) -> None:
-        for api in (V1(self._world), Extras(self._world, self._things)):
+        world, things = self._world, self._things
+        for api in (V1(world), Extras(world, things), V2(world), Extras2(world, things)):
             api.routes(router, self._keys.guard)
 
     def reclaim(self, instance_id: str, *, notice: float = 3600.0) -> None:
@@ -54,6 +59,7 @@ class GPU:
             raise ValidationError(f"instance {instance_id} is not spot, so it is not taken back")
         machine.notified = self._world.now
         machine.reclaimed = self._world.now + notice
+        self._world.ledger.end(instance_id, at=self._world.clock.time() + notice + machine.own_step)
 
     def migrate(self, instance_id: str) -> None:
         """Move an instance to another machine, as the platform does when its own fails."""
@@ -68,6 +74,8 @@ class GPU:
         for machine in self._world.in_use():
             if there_are:
                 machine.frozen = machine.order.billing != "monthly"
+                if machine.frozen:
+                    self._world.ledger.end(machine.id)
             elif machine.frozen:
                 if machine.status(self._world.now) == "freezing":
                     self._world.tell(machine, "stop", None)

@@ -65,6 +65,7 @@ class Things:
         self.templates: dict[str, Template] = {}
         self.logins: dict[str, Login] = {}
         self.prewarms: dict[str, Prewarm] = {}
+        self.endpoints: dict[str, dict[str, Any]] = {}  # of version 2, as they were sent
         for name, image in (("PyTorch 2.4", "pytorch/pytorch:2.4.0"), ("Ubuntu 24.04", "ubuntu:24.04")):
             self.make_template(name=name, image=image).channel = "official"
 

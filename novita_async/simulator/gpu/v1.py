@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...transport.protocol import Reply
     from ..router import Endpoint, Router
 
-__all__ = ["DOMAIN", "PREFIX", "V1", "Env", "endpoint_of", "paged", "read"]
+__all__ = ["DOMAIN", "PREFIX", "V1", "Env", "endpoint_of", "login", "paged", "read"]
 
 PREFIX = "/gpu-instance/openapi/v1"
 DOMAIN = "gpu-instance.novita.simulator"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import uuid
+from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,17 @@ from .machines import MONTH, Machine, Order
 
 if TYPE_CHECKING:
     from ...runtime.clock import Clock
+    from ..ledger import Ledger
 
 __all__ = ["Job", "Network", "Storage", "World", "number", "refuse"]
 
 _RESERVED_PORTS = range(2222, 2225)
 _MOST_PORTS = 15
+_UNIT = 10  # products are priced in 1/100000 dollars, the ledger books 1/10000
+#: Statuses that are paid for: from `pulling` on until it has stopped (contract/gpu.md 4).
+_PAID = frozenset(
+    {"pulling", "starting", "running", "toStop", "stopping", "toRestart", "restarting", "toReset", "resetting"}
+)
 
 
 def refuse(reason: str, message: str, **metadata: str) -> keys.Refusal:
@@ -88,10 +95,12 @@ class World:
         clock: what everything changes by.
         seed: decides ids, ports and passwords.
         step: how long an instance stays in each state that it passes through, in seconds.
+        ledger: where the time of instances is booked, and the months that are bought.
     """
 
-    def __init__(self, *, clock: Clock, seed: int, step: float) -> None:
+    def __init__(self, *, clock: Clock, seed: int, step: float, ledger: Ledger) -> None:
         self.clock = clock
+        self.ledger = ledger
         self.step = step
         self.machines: dict[str, Machine] = {}
         self.networks: dict[str, Network] = {}
@@ -161,6 +170,8 @@ class World:
         self.machines = {id_: other for id_, other in self.machines.items() if not other.gone(now)}
         self.machines[machine.id] = machine
         self.tell(machine, "create", outcome)
+        if order.billing == "monthly":
+            self._buy(machine, max(1, order.months), "monthly_new_buy")
         return machine
 
     def find(self, identifier: str) -> Machine:
@@ -214,6 +225,29 @@ class World:
             machine.starts += 1
         if operation == "start":
             machine.notified = machine.reclaimed = None
+        self._meter(machine)
+
+    def _meter(self, machine: Machine) -> None:
+        """Let it be paid by time in those of its statuses, from now on, that are paid for."""
+        self.ledger.end(machine.id)
+        if machine.order.billing == "monthly":
+            return
+        path, product, paid = list(machine.path), machine.product, False
+        if machine.outcome is not None and machine.outcome.status is not None:
+            path[-1] = machine.outcome.status or "exited"
+        price = product.spot if machine.order.billing == "spot" else product.price
+        per_hour = Decimal(price * machine.order.gpu_num) / _UNIT
+        for number, status in enumerate(path):
+            moment = self.clock.time() + number * machine.step
+            if status in _PAID and not paid:
+                self.ledger.begin(machine.id, "gpu", product.id, per_hour, name=product.name, at=moment)
+            elif paid and status not in _PAID:
+                self.ledger.end(machine.id, at=moment)
+            paid = status in _PAID
+
+    def _buy(self, machine: Machine, months: int, kind: str) -> None:
+        price = machine.product.month * machine.order.gpu_num // _UNIT
+        self.ledger.buy("gpu", machine.product.name, price, owner=machine.id, months=months, kind=kind)
 
     def listed(self) -> list[Machine]:
         """What has not been removed, the newest first."""
@@ -242,8 +276,10 @@ class World:
         """Make an instance monthly, or let it be so for longer."""
         if months < 1:
             raise refuse("VALIDATOR_PARAM", "months are at least 1")
+        self._buy(machine, months, "monthly_new_buy" if machine.ends is None else "monthly_re_buy")
         machine.ends = (machine.ends or self.clock.time()) + months * MONTH
         machine.order.billing = "monthly"
+        self.ledger.end(machine.id)
 
     # --------------------------------------------------------------------------------------------- jobs
 
