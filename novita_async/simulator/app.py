@@ -186,6 +186,7 @@ class Simulator:
             api_key=self.api_key,
             require_isolation=require_isolation,
             concurrent=concurrent_sandboxes,
+            ledger=ledger,
         )
         self._llm = llm = LLM(
             clock=self.clock,
@@ -215,7 +216,9 @@ class Simulator:
             clock=self.clock, api_key=self.api_key, seed=seed, seconds=training_seconds, assets=assets, stock=weights
         )
         unified = Unified(clock=self.clock, api_key=self.api_key, media=media, limits=self._limits)
-        self.gpu = gpu = GPU(clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds)
+        self.gpu = gpu = GPU(
+            clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds, ledger=ledger
+        )
         self._serverless = Serverless(
             clock=self.clock,
             api_key=self.api_key,

@@ -1,18 +1,21 @@
 """What was used, for what price: what bills, balance and budgets of the account follow from.
 
-Language models, media models and web search book here what they do. A test, or another product, can book more.
+Language models, media models and web search book what they do; sandboxes and GPUs are paid by the time that they are
+there. A test can book more.
 """
 
 from __future__ import annotations
 
 import datetime
+import itertools
+import math
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..catalog import Model as MediaModel
     from ..runtime.clock import Clock
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["CYCLES", "Ledger", "Row", "Term", "cycle_of", "rounded"]
 
 _HOUR = 3600
+_ROWS_KEPT = 20_000
 _MILLION = 1_000_000
 _PAID_IN = Decimal(10_000_000)  # 1000 US dollars
 #: What a call of a media model costs, in 1/10000 dollars: plausible, and nothing that the platform says.
@@ -55,6 +59,30 @@ class Row(msgspec.Struct):
     cost: Decimal = Decimal(0)
     prices: tuple[int, int] = (0, 0)
 
+    def gather(self, more: Row) -> None:
+        """Add what another row of the product says."""
+        self.used += more.used
+        self.output += more.output
+        self.cost += more.cost
+        self.prices = more.prices
+
+
+class _Running(msgspec.Struct):
+    """What is paid by time, from one moment to another, which may both be still to come. Unix seconds."""
+
+    product: Product
+    per_hour: Decimal
+    start: float
+    end: float = math.inf
+
+    def hours(self, now: float) -> Iterator[Row]:
+        """What it used up to now, hour by hour, in whole seconds."""
+        start, end = math.ceil(self.start), math.ceil(min(self.end, now))
+        for hour in range(start // _HOUR * _HOUR, end, _HOUR):
+            if used := min(end, hour + _HOUR) - max(start, hour):
+                cost = self.per_hour * used / _HOUR
+                yield Row(self.product, hour, hour + _HOUR, used, 0, cost, (int(self.per_hour), 0))
+
 
 class Term(msgspec.Struct, frozen=True):
     """Something that was bought for months; the price is that of one, in 1/10000 dollars."""
@@ -79,14 +107,17 @@ class Ledger:
         opened: when the account was, in Unix seconds.
         paid_in: what it was opened with, in 1/10000 dollars.
         terms: what was bought for months.
+        meters: called before anything is read: they tell what has ended meanwhile.
     """
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
         self._hours: dict[tuple[int, Product], Row] = {}
+        self._running: dict[str, list[_Running]] = {}
         self.opened = int(clock.time())
         self.paid_in = _PAID_IN
         self.terms: list[Term] = []
+        self.meters: list[Callable[[], None]] = []
 
     def use(
         self,
@@ -114,13 +145,50 @@ class Ledger:
         """
         hour = int(self._clock.time()) // _HOUR * _HOUR
         key = Product(category, product, name or product, owner)
-        row = self._hours.get((hour, key))
-        if row is None:
-            row = self._hours[hour, key] = Row(key, hour, hour + _HOUR)
-        row.used += used
-        row.output += output
-        row.cost += cost
-        row.prices = (int(cost), 0) if prices is None else prices
+        self._add(Row(key, hour, hour + _HOUR, used, output, Decimal(cost), prices or (int(cost), 0)))
+
+    def begin(
+        self, owner: str, category: str, product: str, per_hour: Decimal, *, name: str = "", at: float | None = None
+    ) -> None:
+        """Let an instance be paid by time from a moment on.
+
+        Args:
+            owner: the instance's id.
+            category: as in bills.
+            product: id of what it is.
+            per_hour: in 1/10000 dollars.
+            name: what the bill calls the product; the id when left out.
+            at: Unix seconds, now or later; now when left out.
+        """
+        key = Product(category, product, name or product, owner)
+        start = self._clock.time() if at is None else at
+        self._running.setdefault(owner, []).append(_Running(key, per_hour, start))
+
+    def end(self, owner: str, *, at: float | None = None) -> None:
+        """Let an instance not be paid by time from a moment on, now when it is left out."""
+        now = self._clock.time()
+        left: list[_Running] = []
+        for running in self._running.pop(owner, ()):
+            running.end = max(running.start, min(running.end, now if at is None else at))
+            if running.end > now:
+                left.append(running)
+                continue
+            for row in running.hours(now):
+                self._add(row)
+        if left:
+            self._running[owner] = left
+
+    def _add(self, row: Row) -> None:
+        if (there := self._hours.get((row.start, row.product))) is not None:
+            there.gather(row)
+            return
+        self._hours[row.start, row.product] = row
+        if len(self._hours) > _ROWS_KEPT:  # who used it is forgotten then, and not what it cost
+            rows, self._hours = list(self._hours.values()), {}
+            for each in rows:
+                each.product = each.product._replace(owner="")
+                if (there := self._hours.setdefault((each.start, each.product), each)) is not each:
+                    there.gather(each)
 
     def tokens(self, model: Model, prompt: int, completion: int, cached: int) -> None:
         """Book a call of a language model. Batches are booked like any other call."""
@@ -160,16 +228,15 @@ class Ledger:
 
     def rows(self, cycle: str, start: int, end: int) -> list[Row]:
         """What was used in the hours that begin in a span, added up by product and cycle, the oldest first."""
+        for meter in self.meters:
+            meter()
         found: dict[tuple[int, Product], Row] = {}
-        for hour in self._hours.values():
-            if not start <= hour.start < end:
-                continue
-            first, last = cycle_of(cycle, hour.start)
-            row = found.setdefault((first, hour.product), Row(hour.product, first, last))
-            row.used += hour.used
-            row.output += hour.output
-            row.cost += hour.cost
-            row.prices = hour.prices
+        now = self._clock.time()
+        running = (row for those in self._running.values() for each in those for row in each.hours(now))
+        for hour in itertools.chain(self._hours.values(), running):
+            if start <= hour.start < end:
+                first, last = cycle_of(cycle, hour.start)
+                found.setdefault((first, hour.product), Row(hour.product, first, last)).gather(hour)
         return sorted(found.values(), key=lambda row: (row.start, row.product))
 
     def months(self) -> Iterator[tuple[str, int, int, int]]:

@@ -44,9 +44,13 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
             return ["onDemand"]
         return ["onDemand", "monthly", "spot"] if self.spot else ["onDemand", "monthly"]
 
+    @property
+    def month(self) -> int:
+        """The price of a card for a month: a tenth less than by the hour."""
+        return self.price * 730 * 9 // 10
+
     def wire(self, cards: int, available: int) -> dict[str, Any]:
         """The product as the list shows it to somebody who wants so many cards, when so many can be had."""
-        month = 730  # hours
         return {
             "id": self.id,
             "name": self.name,
@@ -60,7 +64,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
             "maxLocalStorage": 2048,
             "regions": [CLUSTERS[region] for region in self.regions],
             "price": self.price,
-            "monthlyPrice": [{"month": 1, "price": self.price * month * 9 // 10}],
+            "monthlyPrice": [{"month": 1, "price": self.month}],
             "billingMethods": self.methods,
             "spotPrice": str(self.spot),
             "inventoryState": self.stock if available == self.cards else _level(available),

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import ASK, MODEL, PICTURE, Server, connected, json_reply, refusal
+from helpers import ASK, MODEL, PICTURE, Server, connected, inside, json_reply, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -266,3 +266,92 @@ async def test_what_is_sent_along_wins(clock: JumpClock) -> None:
     async with connected(server, clock) as novita:
         await novita.account.budgets.enough("m", cost=1, extra_body={"cost": 2}, extra_headers={"X-Team": "t"})
     assert (server.requests[0].body, server.requests[0].headers["x-team"]) == (b'{"member_id":"m","cost":2}', "t")
+
+
+# ------------------------------------------------------------------------------------ paid by time
+
+
+async def test_an_instance_is_paid_from_pulling_until_it_has_stopped(
+    novita: AsyncNovita, sim: Simulator, clock: JumpClock
+) -> None:
+    product = next(each for each in await novita.gpu.products.list(name="4090") if each.available)
+    assert product.price is not None
+
+    async def cost() -> Decimal:
+        rows = await novita.account.bills.usage(category="gpu", cycle="month")
+        return sum((row.amount for row in rows if row.amount is not None), Decimal(0))
+
+    instance = await novita.gpu.instances.create(product.id, image="ubuntu:24.04", gpu_num=2)
+    await clock.advance(2)  # toCreate and creating
+    assert await cost() == 0
+    await clock.advance(3600)
+    assert await cost() == 2 * product.price
+    await instance.stop()
+    await clock.advance(2)
+    stopped = await cost()
+    await clock.advance(86400)
+    assert await cost() == stopped
+    assert 0 < stopped - 2 * product.price < Decimal("0.01")
+    await instance.start()
+    await clock.advance(1 + 1800)
+    await instance.delete()
+    await clock.advance(86400)
+    rows = await novita.account.bills.usage(category="gpu", cycle="hour", owner_id=instance.id)
+    assert sum(row.used or 0 for row in rows) == 3602 + 1800
+    assert {row.product_name for row in rows} == {product.name}
+
+
+async def test_one_that_is_taken_back_or_fails_is_paid_until_then(
+    novita: AsyncNovita, sim: Simulator, clock: JumpClock
+) -> None:
+    product = next(each for each in await novita.gpu.products.list(billing="spot") if each.available)
+    spot = await novita.gpu.instances.create(product.id, image="ubuntu:24.04", billing="spot")
+    await clock.advance(3 + 600)
+    sim.gpu.reclaim(spot.id, notice=100)
+    await clock.advance(86400)
+    sim.fault("POST", "/gpu-instance/openapi/v1/gpu/instance/create", Outcome.failed("no disk"))
+    await novita.gpu.instances.create(product.id, image="ubuntu:24.04")
+    await clock.advance(86400)
+    used = {row.owner_id: row.used for row in await novita.account.bills.usage(category="gpu", cycle="month")}
+    assert used.pop(spot.id) == 601 + 101
+    assert list(used.values()) == [1]  # pulling, and no more
+
+
+async def test_months_of_an_instance_are_bought(novita: AsyncNovita, clock: JumpClock) -> None:
+    product = next(each for each in await novita.gpu.products.list(name="4090") if each.available)
+    instance = await novita.gpu.instances.create(product.id, image="ubuntu:24.04", billing="monthly", months=2)
+    await clock.advance(86400)
+    (term,) = await novita.account.bills.fixed_term()
+    assert (term.owner_id, term.trade_type) == (instance.id, "monthly_new_buy")
+    assert await novita.account.bills.usage(category="gpu") == []
+
+
+async def test_a_sandbox_is_paid_while_it_runs(novita: AsyncNovita, sim: Simulator, clock: JumpClock) -> None:
+    async with inside(sim, api_url=sim.base_url, sandbox_url=sim.base_url) as client:
+        async with client.sandboxes.create(lifetime=3000) as sandbox:
+            info = await sandbox.info()
+            await clock.advance(1000)
+            await sandbox.pause()
+            await clock.advance(5000)
+            await sandbox.resume()
+            await clock.advance(100)
+        await clock.advance(100)
+    (row,) = await novita.account.bills.usage(category="cloud_sandbox", cycle="month")
+    each_second = info.cpu_count * Decimal("0.0000098") + Decimal(info.memory_mb) / 1024 * Decimal("0.0000032")
+    assert (row.owner_id, row.used) == (sandbox.id, 1100)
+    assert row.amount == (1100 * each_second).quantize(Decimal("0.0001"))
+
+
+async def test_spans_that_follow_each_other_are_neither_lost_nor_paid_twice(
+    novita: AsyncNovita, sim: Simulator, clock: JumpClock
+) -> None:
+    sim.ledger.begin("one", "gpu", "card", Decimal(3600))
+    await clock.advance(1000.3)
+    sim.ledger.end("one", at=clock.time() + 500)
+    sim.ledger.begin("one", "gpu", "card", Decimal(7200), at=clock.time() + 500)
+    await clock.advance(1500)
+    (row,) = await novita.account.bills.usage(category="gpu", cycle="month")
+    assert (row.used, row.amount) == (2501, Decimal("0.3501"))
+    sim.ledger.end("one")
+    await clock.advance(10_000)
+    assert await novita.account.bills.usage(category="gpu", cycle="month") == [row]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...runtime.clock import Clock
+    from ..ledger import Ledger
     from ..router import Call, Endpoint, Router
     from .bodies import Order
     from .images import Find
@@ -55,6 +56,7 @@ class Sandboxes:
         require_isolation: refuse to make a sandbox when its commands could not be isolated from this machine.
         root: directory for the sandboxes' files; None for a temporary one.
         concurrent: how many sandboxes may run at once, as of the largest plan.
+        ledger: where their time is booked.
 
     Attributes:
         timeline: what was done with them.
@@ -69,12 +71,13 @@ class Sandboxes:
         require_isolation: bool = False,
         root: Path | None = None,
         concurrent: int = 500,
+        ledger: Ledger | None = None,
     ) -> None:
         self.clock = clock
         self.api_key = api_key
         self.concurrent = concurrent
         self.timeline = Timeline(clock)
-        self.usage = Usage(self)
+        self.usage = Usage(self, ledger)
         self.secrets = Secrets(clock)
         self.volumes = Volumes(self)
         self.snapshots = Snapshots(self)
@@ -196,7 +199,7 @@ class Sandboxes:
         if len(self._ids) > _REMEMBERED_TOKENS:
             self._ids.popitem(last=False)
         life.live_for(seconds)
-        self.usage.began(life.id)
+        self.usage.began(life)
         machine.workdir, machine.user = image.workdir, image.user or machine.user
         try:
             await machine.build()
@@ -355,7 +358,7 @@ class Sandboxes:
         check_alive(life)
         life.frozen = False
         life.state = "running"
-        self.usage.began(life.id)
+        self.usage.began(life)
 
     async def reset(self, life: Life, *, seconds: float | None, resume: bool) -> None:
         """End every process of a sandbox and keep its files; then it runs, or sleeps."""

@@ -199,6 +199,7 @@ class Endpoints:
         if memory_mb > _MOST_MEMORY_MB:
             raise refusal(400, f"a sandbox can have at most {_MOST_MEMORY_MB} MiB of memory")
         life.machine.memory_mb = memory_mb
+        self._sandboxes.usage.metered(life)
         self._sandboxes.timeline.record("hotplug-memory", life, status=204)
         return Reply(204)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from bisect import bisect_left, bisect_right
 from collections import deque
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ...transport.protocol import Reply
+    from ..ledger import Ledger
     from ..router import Call, Endpoint
     from .control import Sandboxes
     from .life import Life
@@ -28,6 +30,8 @@ _MOST_VCPU, _MOST_RAM_MB = 8, 8192
 _SAMPLES_KEPT = 1_000
 _SPANS_KEPT = 20_000
 _TEAM_SAMPLES = 100
+#: In 1/10000 dollars an hour, of a vCPU and a GiB (contract/sandbox.md 13).
+_VCPU, _GIB = Decimal("352.8"), Decimal("115.2")
 _TEAM = str(uuid.UUID(int=1, version=4))
 
 
@@ -69,8 +73,9 @@ class _Counts:
 class Usage:
     """Who uses how much. Nothing is measured but when it is asked for."""
 
-    def __init__(self, sandboxes: Sandboxes) -> None:
+    def __init__(self, sandboxes: Sandboxes, ledger: Ledger | None = None) -> None:
         self._sandboxes = sandboxes
+        self._ledger = ledger
         self._spans: deque[_Span] = deque(maxlen=_SPANS_KEPT)
         self._open: dict[str, _Span] = {}
         self._samples: dict[str, deque[dict[str, Any]]] = {}
@@ -84,15 +89,25 @@ class Usage:
         add("GET", "/teams/{team}/metrics", self._team_metrics)
         add("GET", "/teams/{team}/metrics/max", self._team_peak)
 
-    def began(self, sandbox_id: str) -> None:
+    def began(self, life: Life) -> None:
         """A sandbox runs from now on."""
-        self._open[sandbox_id] = span = _Span(sandbox_id, self._sandboxes.clock.time())
+        self._open[life.id] = span = _Span(life.id, self._sandboxes.clock.time())
         self._spans.append(span)
+        self.metered(life)
+
+    def metered(self, life: Life) -> None:
+        """While it runs it is paid for, from now on by the processors and the memory that it has now."""
+        if self._ledger is not None and life.id in self._open:
+            self._ledger.end(life.id)
+            gib = Decimal(life.memory_mb) / 1024
+            self._ledger.begin(life.id, "cloud_sandbox", "sandbox", life.image.cpu_count * _VCPU + gib * _GIB)
 
     def ended(self, sandbox_id: str, *, gone: bool = False) -> None:
         """It runs no more; `gone` for good."""
         if span := self._open.pop(sandbox_id, None):
             span.ended = self._sandboxes.clock.time()
+        if self._ledger is not None:
+            self._ledger.end(sandbox_id)
         if gone:
             self._samples.pop(sandbox_id, None)
 
