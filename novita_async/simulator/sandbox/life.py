@@ -95,7 +95,7 @@ class Life:
     @property
     def over(self) -> bool:
         """Its time is over, and its timer about to say so."""
-        return self.state == "running" and self._due <= self._clock.monotonic()
+        return self.state == "running" and self._timer is not None and self._due <= self._clock.monotonic()
 
     @property
     def left(self) -> float:

@@ -91,7 +91,10 @@ class Namespace:
         """
         if self._pidfd < 0:
             raise ProcessLookupError("the namespaces of the sandbox have ended")
-        directory = os.open(f"/proc/{self._first}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            directory = os.open(f"/proc/{self._first}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise ProcessLookupError("the namespaces of the sandbox have ended") from error
         try:
             # Asked last: it lives, so the directory is not that of another process with its number.
             signal.pidfd_send_signal(self._pidfd, 0)

@@ -29,6 +29,7 @@ _SERVER = Path(__file__).with_name("socket_server.py").read_bytes()
 
 
 class Site(msgspec.Struct):
+    simulator: Simulator
     novita: AsyncNovita
     sandbox: Sandbox
     port: int
@@ -38,6 +39,12 @@ class Site(msgspec.Struct):
     def address(self) -> str:
         """Where a websocket client without the SDK connects to."""
         return self.url.replace("http", "ws", 1)
+
+    @property
+    def open(self) -> int:
+        """How many connections to its ports there are."""
+        life = self.simulator._sandboxes.life(self.sandbox.id)  # nothing that is public tells
+        return len(life.exchanges) if life is not None else 0
 
     @property
     def headers(self) -> dict[str, str]:
@@ -61,7 +68,7 @@ async def opened(*, served: bool = False, clock: JumpClock | None = None, **fiel
         command = await sandbox.commands.run("exec python3 server.py 0", background=True, timeout=None)
         output = await anext(aiter(command))
         await command.aclose()
-        yield Site(novita, sandbox, int(output.text), url)
+        yield Site(simulator, novita, sandbox, int(output.text), url)
         assert novita.stats()["open_requests"] == 0
 
 
@@ -166,6 +173,11 @@ async def test_clients_without_the_sdk_get_there_by_header_and_by_host() -> None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "enough")
         async with connect(f"{site.address}/echo", additional_headers=headers) as other:
             await (await other.ping())  # answered by the server inside
+            assert site.open == 1
+            other.transport.abort()
+        async with asyncio.timeout(5):
+            while site.open:  # who goes away without a word is noticed inside
+                await asyncio.sleep(0.01)
         for path, port, status, told in (
             ("/refuse", site.port, 418, b"teapot"),
             ("/echo", 1, 502, b"The sandbox is running but port is not open"),
