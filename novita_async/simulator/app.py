@@ -225,6 +225,7 @@ class Simulator:
             seed=seed,
             handlers=serverless or {},
             start_seconds=gpu_step_seconds,
+            ledger=ledger,
         )
         self._files = Files(clock=self.clock, api_key=self.api_key, seed=seed)
         batches = Batches(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import msgspec
@@ -18,7 +20,7 @@ from . import keys
 from .faults import Outcome
 from .router import Call, Router, json_reply
 from .serverless_jobs import Gateway, Handler, Place, refuse
-from .serverless_workers import Fleet, Plan
+from .serverless_workers import Fleet, Plan, Worker
 from .stock import PRODUCTS
 
 if TYPE_CHECKING:
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 
     from ..runtime.clock import Clock
     from ..transport.protocol import Reply
+    from .ledger import Ledger
 
 __all__ = ["Handler", "Serverless"]
 
 _PREFIX = "/gpu-instance/openapi/v1"
 _ROOTFS = 100  # GB, the one size
 _LOCAL = 30
+_UNIT = 10  # products are priced in 1/100000 dollars, the ledger books 1/10000
 _LIMITS: dict[str, Any] = {
     "minRootfsSize": _ROOTFS,
     "maxRootfsSize": _ROOTFS,
@@ -140,13 +144,23 @@ class Serverless:
         seed: decides ids.
         handlers: what endpoints do, by name. Each has an endpoint of that id from the beginning, beside `echo`, whose
             output is its input, after `sleep` seconds where the input has that.
-        start_seconds: how long a worker takes to start.
+        start_seconds: how long a worker takes to start; those of the endpoints from the beginning are there at once.
+        ledger: where the time of workers is booked.
     """
 
     def __init__(
-        self, *, clock: Clock, api_key: str, seed: int, handlers: Mapping[str, Handler], start_seconds: float
+        self,
+        *,
+        clock: Clock,
+        api_key: str,
+        seed: int,
+        handlers: Mapping[str, Handler],
+        start_seconds: float,
+        ledger: Ledger,
     ) -> None:
         self._clock = clock
+        self._ledger = ledger
+        ledger.meters.append(self._meter)
         self._keys = keys.Keys(api_key, keys.GPU)
         self._seed = seed
         self._start_seconds = start_seconds
@@ -158,7 +172,7 @@ class Serverless:
         )
         for name in self._handlers:
             settings = _Settings(
-                worker_config=_Workers(min_num=1, max_num=10, free_timeout=60, max_concurrent=10, gpu_num=1),
+                worker_config=_Workers(min_num=0, max_num=10, free_timeout=60, max_concurrent=10, gpu_num=1),
                 ports=[_Port("8000")],
                 policy=_Policy("concurrency", 1),
                 image=_Image(name),
@@ -205,7 +219,15 @@ class Serverless:
 
     def _add(self, id_: str, app: str, settings: _Settings, start_seconds: float, outcome: Outcome | None) -> None:
         now = self._clock.monotonic()
-        fleet = Fleet(self._clock, _plan(settings), start_seconds=start_seconds, new_id=self._worker_id)
+        plan = _plan(settings)
+        fleet = Fleet(
+            self._clock,
+            plan,
+            start_seconds=start_seconds,
+            new_id=self._worker_id,
+            came=partial(self._came, id_),
+            went=self._went,
+        )
         if outcome is not None and outcome.after is not None:
             start_seconds = outcome.after
         self._endpoints[id_] = _Endpoint(
@@ -217,6 +239,7 @@ class Serverless:
             usable=now + start_seconds,
             outcome=outcome,
         )
+        fleet.follow(plan)
 
     async def _update(self, call: Call) -> Reply:
         """Replace the settings. Numbers may be text, and objects in arrays, as other pages and clients have it."""
@@ -228,8 +251,8 @@ class Serverless:
         if "products" not in told:
             told["products"] = msgspec.to_builtins(endpoint.settings.products)
         settings = _settings(told, strict=False)
-        endpoint.settings = settings
         place = endpoint.place
+        endpoint.settings = settings
         place.handler, place.request_timeout = self._handler_of(settings), _timeout(settings)
         place.fleet.follow(_plan(settings))
         return json_reply({})
@@ -289,6 +312,26 @@ class Serverless:
         up = ready <= self._clock.monotonic()
         state = {"state": "running" if up else "starting", "error": "", "message": ""}
         return {"id": id_, "state": state, "log": "", "metrics": "", "healthy": up}
+
+    # ---------------------------------------------------------------------------------------------- bills
+
+    def _meter(self) -> None:
+        for endpoint in self._endpoints.values():
+            _ = endpoint.place.fleet.workers  # which lets those go whose time is over
+
+    def _came(self, id_: str, worker: Worker) -> None:
+        """Let a worker be paid, idle or not, at the price of the first product that its endpoint may run on."""
+        settings = self._endpoints[id_].settings
+        product = PRODUCTS[settings.products[0].id]
+        per_hour = Decimal(product.price * settings.worker_config.gpu_num) / _UNIT
+        at = self._moment(worker.ready)
+        self._ledger.begin(worker.id, "serverless", product.id, per_hour, name=product.name, at=at)
+
+    def _went(self, worker: Worker, until: float) -> None:
+        self._ledger.end(worker.id, at=self._moment(until))
+
+    def _moment(self, monotonic: float) -> float:
+        return self._clock.time() + monotonic - self._clock.monotonic()
 
     # ----------------------------------------------------------------------------------------- who is who
 

@@ -63,24 +63,36 @@ class Worker:
 
 
 class Fleet:
-    """The workers of one endpoint, and who waits for them, first come, first served.
+    """The workers of one endpoint, and who waits for them, first come, first served. `follow` lets the first come.
 
     Args:
         clock: what they start and idle by.
         plan: how many there may be.
         start_seconds: how long one takes to start.
         new_id: makes the id of one.
+        came: told of each worker, which may still be starting.
+        went: told of its end, and when that was, in the clock's monotonic seconds.
     """
 
-    def __init__(self, clock: Clock, plan: Plan, *, start_seconds: float, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        plan: Plan,
+        *,
+        start_seconds: float,
+        new_id: Callable[[], str],
+        came: Callable[[Worker], None],
+        went: Callable[[Worker, float], None],
+    ) -> None:
         self._clock = clock
         self._plan = plan
         self._start_seconds = start_seconds
         self._new_id = new_id
+        self._came = came
+        self._went = went
         self._workers: list[Worker] = []
         self._waiting: deque[tuple[float, asyncio.Future[Worker]]] = deque()
         self._timer: TimerHandle | None = None
-        self._settle()
 
     @property
     def waiting(self) -> int:
@@ -127,6 +139,8 @@ class Fleet:
 
     def close(self) -> None:
         """Let all workers go, and send away who waits."""
+        for worker in self.workers:
+            self._went(worker, self._clock.monotonic())
         self._plan = msgspec.structs.replace(self._plan, least=0, most=0)
         self._workers.clear()
         while self._waiting:
@@ -143,6 +157,7 @@ class Fleet:
             over = len(self._workers) > plan.most
             idle = not worker.busy and now - worker.idle_since >= plan.idle - _SLACK
             if len(self._workers) > plan.least and not worker.busy and (over or (idle and worker.ready <= now)):
+                self._went(worker, now if over else worker.idle_since + plan.idle)
                 self._workers.remove(worker)
         while len(self._workers) < plan.least:
             self._start(now)
@@ -153,7 +168,9 @@ class Fleet:
         self._arm(now)
 
     def _start(self, now: float) -> None:
-        self._workers.append(Worker(self._new_id(), now + self._start_seconds))
+        worker = Worker(self._new_id(), now + self._start_seconds)
+        self._workers.append(worker)
+        self._came(worker)
 
     def _give(self, now: float) -> None:
         for worker in self._workers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -168,6 +169,8 @@ async def test_an_update_keeps_all_that_it_does_not_name(novita, sim):
         assert msgspec.to_builtins(getattr(after, field)) == msgspec.to_builtins(getattr(before, field)), field
     emptied = await novita.serverless.update(made.id, envs={}, volumes={})
     assert (emptied.envs, emptied.volume_mounts) == ([], [])
+    with pytest.raises(ValidationError, match="cluster_id is needed"):
+        await novita.serverless.update(made.id, volumes={"/d": "storage"})
     with pytest.raises(ValidationError, match="min_workers would be 5, more than max_workers, which is 4"):
         await novita.serverless.update(made.id, min_workers=5)
 
@@ -325,6 +328,26 @@ async def test_direct_calls_wait_for_a_worker_too_and_those_who_leave_take_none(
     with pytest.raises(OutcomeUnknown):
         await waiting
     assert (await working).json() == {"sleep": 10}
+
+
+async def test_the_time_of_workers_is_billed_idle_or_not(novita, sim, clock):
+    made = await order(novita, idle_timeout=20, gpu_num=2)
+    await (await novita.serverless.endpoint(made.id).run({"sleep": 10})).wait()
+    await clock.sleep(100)
+    (row,) = sim.ledger.rows("Day", 0, 1 << 40)
+    hourly = 2 * 35000 // 10
+    assert (row.product.category, row.product.id, row.prices) == ("serverless", PRODUCT, (hourly, 0))
+    assert 30 <= row.used <= 31
+    assert row.cost == Decimal(hourly) * row.used / 3600
+    await novita.serverless.update(made.id, min_workers=1, gpu_num=1)
+    await clock.sleep(1 + 3 * 3600)
+    rows = sim.ledger.rows("Hour", 0, 1 << 40)
+    assert {each.used for each in rows[2:-1]} == {3600}
+    assert 0 <= sum(each.used for each in rows) - row.used - 3 * 3600 <= 1
+    await novita.serverless.delete(made.id)
+    spent = sim.ledger.spent
+    await clock.sleep(3600)
+    assert sim.ledger.spent == spent > 3 * 3500
 
 
 async def test_a_simulator_that_closes_ends_all_work(clock: JumpClock):
