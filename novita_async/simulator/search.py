@@ -60,8 +60,8 @@ class _ExaSearch(msgspec.Struct, rename="camel", kw_only=True):
     num_results: Annotated[int, Meta(ge=1, le=100)] = 10
     include_domains: Annotated[list[str], Meta(max_length=1200)] = []
     exclude_domains: Annotated[list[str], Meta(max_length=1200)] = []
-    start_published_date: datetime.datetime | None = None
-    end_published_date: datetime.datetime | None = None
+    start_published_date: str = ""
+    end_published_date: str = ""
     system_prompt: str = ""
     output_schema: dict[str, Any] | None = None
     contents: _Contents = msgspec.field(default_factory=_Contents)
@@ -145,7 +145,9 @@ class WebSearch:
         tavily = {"search": self._search, "extract": self._extract, "crawl": self._crawl, "map": self._map}
         for engine, endpoints in (("exa", exa), ("tavily", tavily)):
             for name, endpoint in endpoints.items():
-                router.add("POST", f"/v3/{engine}/{name}", self._keys.guard(self._booked(engine, name, endpoint)))
+                # Exa's own client knows no bearer tokens.
+                guarded = self._keys.guard(self._booked(engine, name, endpoint), header="x-api-key")
+                router.add("POST", f"/v3/{engine}/{name}", guarded)
 
     def _booked(self, engine: str, name: str, endpoint: Endpoint) -> Endpoint:
         """An endpoint whose answers are paid for."""
@@ -161,7 +163,7 @@ class WebSearch:
 
     async def _exa_search(self, call: Call) -> Reply:
         search = await _read(call, _ExaSearch, _exa)
-        start, end = search.start_published_date, search.end_published_date
+        start, end = _moment(search.start_published_date), _moment(search.end_published_date)
 
         def fits(page: Page) -> bool:
             return (start is None or page.published >= start) and (end is None or page.published <= end)
@@ -387,6 +389,15 @@ def _patterns(texts: list[str]) -> list[re.Pattern[str]]:
 def _exa(message: str) -> Refusal:
     body = {"requestId": "00000000000000000000000000000000", "error": message, "tag": "INVALID_REQUEST_BODY"}
     return Refusal(HTTPStatus.BAD_REQUEST, body)
+
+
+def _moment(text: str) -> datetime.datetime | None:
+    """A moment, or a day, which Exa's own client sends."""
+    try:
+        found = datetime.datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise _exa(f"{text!r} is no date") from None
+    return found if found is None or found.tzinfo else found.replace(tzinfo=datetime.UTC)
 
 
 def _tavily(message: str) -> Refusal:

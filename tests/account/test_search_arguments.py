@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from helpers import Server, connected, inside, json_reply
 
-from novita_async import Timeouts
+from novita_async import Request, Timeouts
 from novita_async.account.queries import Extras, HighlightOptions, SummaryOptions, TextOptions
 from novita_async.errors import BadRequest, CallTimeout, ServerError, ValidationError
 from novita_async.simulator import Drop, Slow
@@ -202,3 +202,17 @@ async def test_the_same_question_has_the_same_answer_and_pages_are_what_was_foun
     extracted = await novita.search.tavily.extract(addresses[0])
     assert extracted.results[0].raw_content == first["results"][0]["text"]
     assert all("harbour tides" in page["title"].lower() for page in first["results"])
+
+
+async def test_exas_own_client_is_let_in_with_its_own_header_and_dates(sim: Simulator) -> None:
+    async def status(path: str, body: dict[str, Any], **headers: str) -> int:
+        headers = {name.replace("_", "-"): value for name, value in headers.items()} | {
+            "content-type": "application/json"
+        }
+        return (await sim.handle(Request("POST", f"{sim.base_url}{path}", headers, msgspec.json.encode(body)))).status
+
+    asked = {"query": "tides", "startPublishedDate": "2024-01-01"}
+    assert await status("/v3/exa/search", asked, x_api_key=sim.api_key) == 200
+    assert await status("/v3/exa/search", asked, x_api_key="sk_another") == 403
+    assert await status("/v3/exa/search", asked) == 400
+    assert await status("/v3/exa/search", {"query": "tides", "endPublishedDate": "soon"}, x_api_key=sim.api_key) == 400
