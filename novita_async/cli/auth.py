@@ -40,7 +40,7 @@ _FIELDS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "domain": lambda it: it["domain"],
     "API": lambda it: it["apiUrl"],
     "sandboxes": lambda it: it["sandboxes"],
-    "of at most": lambda it: it["sandboxLimit"],
+    "sandboxes at most": lambda it: it["sandboxLimit"],
 }
 
 

@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     stop = Stop()
     stop.listen()
+    _open_all()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # better a question mark than no line at all
@@ -62,11 +63,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(_line(error), 2)
     except NovitaError as error:
         return _fail(_line(error), 1)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.filename is not None:
+            raise  # not what was printed: a fault of ours
         # The interpreter flushes once more at its end, and would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail("nobody reads the output any more", 1)
+        gone = isinstance(error, BrokenPipeError)
+        return _fail(
+            "nobody reads the output any more" if gone else f"the output cannot be written: {error.strerror}", 1
+        )
     return code
+
+
+def _open_all() -> None:
+    """Give the process the three streams that it was started without, or the next socket would be one of them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _line(error: Exception) -> str:

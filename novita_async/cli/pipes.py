@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..runtime.clock import SystemClock
+from .process import CannotGoOn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ async def write(descriptor: int, data: bytes | str) -> None:
 
     Raises:
         BrokenPipeError: nobody reads it any more.
+        CannotGoOn: there is no room for it.
     """
     if isinstance(data, str):
         data = data.encode("utf-8", "replace")
@@ -54,7 +56,9 @@ async def write(descriptor: int, data: bytes | str) -> None:
         except OSError as error:
             if error.errno == errno.EIO:
                 raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
-            raise
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise CannotGoOn(f"the output cannot be written: {error.strerror}") from error
 
 
 async def _ready(add: Callable[..., None], remove: Callable[[], bool]) -> bool:

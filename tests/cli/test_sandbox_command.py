@@ -137,6 +137,19 @@ def test_one_that_is_not_there_does_not_keep_the_others(command: Command) -> Non
     assert errors == "novita-async: gone: not found\n"
 
 
+def test_output_that_finds_no_room_is_one_line(command: Command) -> None:
+    made(command)
+    before = os.dup(1)
+    try:
+        with open("/dev/full", "wb") as full:
+            os.dup2(full.fileno(), 1)
+        code, _, errors = command("sandbox", "list")
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+    assert (code, errors) == (1, "novita-async: the output cannot be written: No space left on device\n")
+
+
 MISTAKES: list[tuple[list[str], int, str]] = [
     (["info", "gone"], 1, "404"),
     (["exec", "gone", "--", "true"], 1, "404"),

@@ -28,8 +28,9 @@ def test_version_and_help(command: Command) -> None:
         assert option in command("simulator", "--help")[1]
 
 
-def test_the_module_runs_as_the_command_does() -> None:
-    done = subprocess.run([sys.executable, "-m", "novita_async", "--version"], capture_output=True, text=True)
+def test_the_module_runs_as_the_command_does_also_where_there_is_no_input() -> None:
+    line = ["sh", "-c", '"$0" -m novita_async --version <&-', sys.executable]
+    done = subprocess.run(line, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
 
 
