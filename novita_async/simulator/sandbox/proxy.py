@@ -74,15 +74,15 @@ class Proxy:
     async def _enter(self, call: Call) -> Life:
         sandbox_id = _target(call)[1]
         life = self._sandboxes.life(sandbox_id)
-        if life is not None and life.state == "paused" and life.auto_resume:
-            await uninterrupted(self._sandboxes.wake(life, life.order.timeout))
-        if life is None or life.state != "running":
+        if life is None or (life.state == "paused" and not life.auto_resume):
             raise gone(sandbox_id)
         if life.traffic_token is not None:
             given = call.headers.get(_TOKEN, "")
             if not hmac.compare_digest(given.encode(), life.traffic_token.encode()):
                 told = "the traffic access token is missing or wrong"
                 raise Refusal(403, {"sandboxId": sandbox_id, "message": told, "code": 403})
+        if life.state == "paused":
+            await uninterrupted(self._sandboxes.wake(life, life.order.timeout))
         return life
 
     async def _connect(self, life: Life, port: int) -> Exchange:
@@ -94,7 +94,7 @@ class Proxy:
             life.closed()
             if not isinstance(error, OSError):
                 raise
-            if life.machine.ended:
+            if life.machine.ended or life.naps != naps:
                 raise gone(life.id) from error
             told = {"sandboxId": life.id, "message": "The sandbox is running but port is not open", "port": port}
             raise Refusal(502, {**told, "code": 502}) from error
@@ -154,11 +154,12 @@ class Exchange:
             async for chunk in source:
                 if chunk:
                     self._writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
-                    await self._writer.drain()
+                    try:
+                        await self._writer.drain()
+                    except OSError:
+                        return  # it reads no more, and may have answered all the same
             if chunked:
                 self._writer.write(b"0\r\n\r\n")
-        except OSError:
-            pass  # it reads no more, and may have answered all the same
         except Exception as error:
             self._reader.set_exception(error)  # who waits for the answer is told
 

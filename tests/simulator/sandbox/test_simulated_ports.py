@@ -131,9 +131,9 @@ async def test_bodies_go_both_ways_whole_and_in_pieces(room: Room) -> None:
         yield b"x" * 100
         await asyncio.Event().wait()
 
-    async def failing() -> AsyncGenerator[bytes, None]:
+    async def failing(error: Exception) -> AsyncGenerator[bytes, None]:
         yield b"x" * 100
-        raise ZeroDivisionError
+        raise error
 
     url, headers = "http://127.0.0.1/", routing(box, port)
     assert await asked(room, url, headers, "POST", b"whole") == (200, "whole")
@@ -142,12 +142,14 @@ async def test_bodies_go_both_ways_whole_and_in_pieces(room: Room) -> None:
     with pytest.raises(ConnectionLost, match="broke off"):
         await asked(room, url + "broken", headers, "POST", b"")
     assert await asked(room, url + "impatient", headers, "POST", endless()) == (200, "enough")
-    with pytest.raises(ZeroDivisionError):
-        await asked(room, url, headers, "POST", failing())
+    for error, told in ((ZeroDivisionError(), ZeroDivisionError), (FileNotFoundError(), ConnectionLost)):
+        with pytest.raises(told):
+            await asked(room, url, headers, "POST", failing(error))
 
 
 async def test_what_cannot_be_reached_is_a_502_and_a_wrong_traffic_token_a_403(room: Room) -> None:
-    box = await room.create(network={"allowPublicTraffic": False})
+    waking = {"autoPause": True, "autoResume": {"enabled": True}}
+    box = await room.create(network={"allowPublicTraffic": False}, **waking)
     port = await serving(box)
     token = box.made["trafficAccessToken"]
     for given, status in (
@@ -155,7 +157,12 @@ async def test_what_cannot_be_reached_is_a_502_and_a_wrong_traffic_token_a_403(r
         ({"E2B-Traffic-Access-Token": "no"}, 403),
         ({"E2B-Traffic-Access-Token": token}, 200),
     ):
+        assert (await room("POST", f"/sandboxes/{box.id}/pause")).status == 204
         assert (await asked(room, "http://127.0.0.1/", routing(box, port, **given)))[0] == status
+        life = room.sandboxes.life(box.id)
+        assert life is not None
+        assert life.state == ("running" if status == 200 else "paused")  # nobody else wakes it
+        assert (await room("POST", f"/sandboxes/{box.id}/connect", {"timeout": 300})).status in (200, 201)
     closed = await asked(room, "http://127.0.0.1/", routing(box, 1, **{"E2B-Traffic-Access-Token": token}))
     assert closed[0] == 502
     assert '"port":1' in closed[1]
