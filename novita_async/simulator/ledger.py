@@ -114,6 +114,7 @@ class Ledger:
         self._clock = clock
         self._hours: dict[tuple[int, Product], Row] = {}
         self._running: dict[str, list[_Running]] = {}
+        self._most = _ROWS_KEPT
         self.opened = int(clock.time())
         self.paid_in = _PAID_IN
         self.terms: list[Term] = []
@@ -183,12 +184,17 @@ class Ledger:
             there.gather(row)
             return
         self._hours[row.start, row.product] = row
-        if len(self._hours) > _ROWS_KEPT:  # who used it is forgotten then, and not what it cost
-            rows, self._hours = list(self._hours.values()), {}
-            for each in rows:
-                each.product = each.product._replace(owner="")
-                if (there := self._hours.setdefault((each.start, each.product), each)) is not each:
-                    there.gather(each)
+        if len(self._hours) > self._most:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget whose instances were used, and not what that cost."""
+        rows, self._hours = list(self._hours.values()), {}
+        for row in rows:
+            row.product = row.product._replace(owner="")
+            if (there := self._hours.setdefault((row.start, row.product), row)) is not row:
+                there.gather(row)
+        self._most = max(_ROWS_KEPT, 2 * len(self._hours))
 
     def tokens(self, model: Model, prompt: int, completion: int, cached: int) -> None:
         """Book a call of a language model. Batches are booked like any other call."""
