@@ -360,7 +360,7 @@ async def test_spans_that_follow_each_other_are_neither_lost_nor_paid_twice(
 async def test_of_very_many_instances_the_costs_are_kept_and_the_names_are_not(
     novita: AsyncNovita, sim: Simulator
 ) -> None:
-    for number in range(20_001):
-        sim.ledger.use("cloud_sandbox", "sandbox", 1, owner=str(number))
+    for count in range(20_001):
+        sim.ledger.use("cloud_sandbox", "sandbox", 1, owner=str(count))
     (row,) = await novita.account.bills.usage(category="cloud_sandbox")
     assert (row.owner_id, row.used, row.amount) == ("", 20_001, Decimal("2.0001"))
