@@ -16,6 +16,7 @@ from .prewarms import Prewarm, Prewarms
 from .products import CPUProduct, Product, Products
 from .registries import Registries, RegistryLogin
 from .session import Session
+from .spot import Spot, SpotNotice, SpotWatch
 from .storages import Storage, Storages
 from .templates import Template, Templates
 
@@ -44,6 +45,9 @@ __all__ = [
     "Registries",
     "RegistryLogin",
     "Session",
+    "Spot",
+    "SpotNotice",
+    "SpotWatch",
     "Storage",
     "Storages",
     "Template",
@@ -66,6 +70,7 @@ class GPU:
         prewarms: images that are fetched before they are wanted.
         jobs: what takes a while at the platform, such as saving an image.
         metrics: how much of an instance is used.
+        spot: notices of spot instances that are taken back.
     """
 
     def __init__(self, runtime: Runtime, tasks: TaskSet) -> None:
@@ -80,6 +85,7 @@ class GPU:
         self.prewarms = Prewarms(control)
         self.jobs = Jobs(control, tasks)
         self.metrics = Metrics(Control(runtime, "/openapi/v1"))
+        self.spot = Spot(self.instances)
         self._made_of = (runtime, tasks)
 
     @cached_property

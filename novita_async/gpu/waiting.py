@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 from ..catalog.gpu_life import GONE, LASTING, LIFE, PASSING
@@ -40,14 +41,14 @@ class Board:
         self._clock = instances.clock
         self._lock = asyncio.Lock()
         self._listed: dict[str, Instance] = {}
-        self._at = 0.0
-        self._total = 0
+        self._listed_number = 0
+        self._listed_at = -math.inf
         self.waiting = 0
         self.number = 0  # of the list that was begun last
 
     @property
     def _worth_it(self) -> bool:
-        pages = 1 + max(self._total, self.waiting) // _PAGE_SIZE
+        pages = 1 + max(len(self._listed), self.waiting) // _PAGE_SIZE
         return self.waiting >= _FEW and self.waiting > 2 * pages
 
     async def read(self, instance_id: str, seen: int) -> tuple[Instance, int]:
@@ -61,25 +62,21 @@ class Board:
             The instance, and the number of the list that it is from; 0 for details of its own.
         """
         if self._worth_it:
-            async with self._lock:
-                if self.number <= seen or self._clock.monotonic() - self._at > _FRESH:
-                    await self._list()
-            if instance_id in self._listed:
-                return self._listed[instance_id], self.number
+            listed = await self.recent(_FRESH, seen)
+            if instance_id in listed:
+                return listed[instance_id], self._listed_number
         return await self._instances.read(instance_id, attempts=1, attempt=_POLL_LIMIT), 0
 
-    async def list(self) -> dict[str, Instance]:
-        """All instances as they are now, by id."""
+    async def recent(self, seconds: float, seen: int = -1) -> dict[str, Instance]:
+        """All instances by id, as they were so many seconds ago at most, of a list with a higher number than `seen`."""
         async with self._lock:
-            await self._list()
-        return self._listed
-
-    async def _list(self) -> None:
-        self.number += 1
-        self._at = self._clock.monotonic()
-        pages = self._instances.pages({}, attempts=1, attempt=_POLL_LIMIT)
-        self._listed = {instance.id: instance async for instance in pages}
-        self._total = len(self._listed)
+            if self._listed_number <= seen or self._clock.monotonic() - self._listed_at > seconds:
+                self.number += 1
+                number, at = self.number, self._clock.monotonic()
+                pages = self._instances.pages({}, attempts=1, attempt=_POLL_LIMIT)
+                self._listed = {instance.id: instance async for instance in pages}
+                self._listed_number, self._listed_at = number, at
+            return self._listed
 
 
 class Reader:

@@ -212,39 +212,39 @@ async def test_a_guard_refuses_here_and_with_the_reason(sim, gpu):
         await gpu.instances.to_monthly(instance.id, 1, check=True)
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda room: room.edit("i"), "nothing to change"),
-        (lambda room: room.edit("i", ports=["2223/tcp"]), "2223 is reserved"),
-        (lambda room: room.edit("i", ports=["80/tcp", "80/http"]), "there twice"),
-        (lambda room: room.edit("i", expand_disk=-1), "expand_disk must be 0 to 6144 GB"),
-        (lambda room: room.renew("i", 0), "months must be at least 1"),
-        (lambda room: room.to_monthly("i", 0), "months must be at least 1"),
-        (lambda room: room.set_auto_renew("i", 13), "months must be 1 to 12"),
-        (lambda room: room.set_auto_renew([], 1), "instance_ids is empty"),
-        (lambda room: room.create("p", image="i", recover=True), "recover finds an instance by its name"),
-        (lambda room: room.create([], image="i"), "no product"),
-        (lambda room: room.create("p", image="i", billing="hourly"), "billing must be one of"),
-        (lambda room: room.create("p", image="i", billing="spot", months=1), "makes an instance monthly"),
-        (lambda room: room.create("p", image="i", auto_renew_months=1), "auto_renew_months is for"),
-        (lambda room: room.create("p", image="i", image_auth="secret"), "image_auth must be"),
-        (lambda room: room.create("p", image="i", jupyter=2222), "jupyter must be"),
-        (lambda room: room.create("p", image="i", jupyter=True, ports=["8888/http"]), "8888 is Jupyter's"),
-        (
-            lambda room: room.create("p", image="i", jupyter=True, ports=[f"{n}/tcp" for n in range(1, 16)]),
-            "at most 15",
-        ),
-        (lambda room: room.create("p", image="i", name="n" * 256), "name has 255 letters at most"),
-        (lambda room: room.create("p", image="i", envs={"": "1"}), "the name of the env '' is empty"),
-        (lambda room: room.upgrade("i", image=""), "image is empty"),
-        (lambda room: room.wait_until("../x", stall=0), "stall"),
-        (lambda room: room.stop(".."), "no id"),
-    ],
-)
-async def test_a_call_that_cannot_work_is_refused_before_it_is_sent(sim, gpu, call, words):
-    with pytest.raises(ValidationError, match=words):
-        await call(gpu.instances)
+IMPOSSIBLE = [
+    (lambda room: room.edit("i"), "nothing to change"),
+    (lambda room: room.edit("i", ports=["2223/tcp"]), "2223 is reserved"),
+    (lambda room: room.edit("i", ports=["80/tcp", "80/http"]), "there twice"),
+    (lambda room: room.edit("i", expand_disk=-1), "expand_disk must be 0 to 6144 GB"),
+    (lambda room: room.renew("i", 0), "months must be at least 1"),
+    (lambda room: room.to_monthly("i", 0), "months must be at least 1"),
+    (lambda room: room.set_auto_renew("i", 13), "months must be 1 to 12"),
+    (lambda room: room.set_auto_renew([], 1), "instance_ids is empty"),
+    (lambda room: room.create("p", image="i", recover=True), "recover finds an instance by its name"),
+    (lambda room: room.create([], image="i"), "no product"),
+    (lambda room: room.create("p", image="i", billing="hourly"), "billing must be one of"),
+    (lambda room: room.create("p", image="i", billing="spot", months=1), "makes an instance monthly"),
+    (lambda room: room.create("p", image="i", auto_renew_months=1), "auto_renew_months is for"),
+    (lambda room: room.create("p", image="i", image_auth="secret"), "image_auth must be"),
+    (lambda room: room.create("p", image="i", jupyter=2222), "jupyter must be"),
+    (lambda room: room.create("p", image="i", jupyter=True, ports=["8888/http"]), "8888 is Jupyter's"),
+    (
+        lambda room: room.create("p", image="i", jupyter=True, ports=[f"{n}/tcp" for n in range(1, 16)]),
+        "at most 15",
+    ),
+    (lambda room: room.create("p", image="i", name="n" * 256), "name has 255 letters at most"),
+    (lambda room: room.create("p", image="i", envs={"": "1"}), "the name of the env '' is empty"),
+    (lambda room: room.upgrade("i", image=""), "image is empty"),
+    (lambda room: room.wait_until("../x", stall=0), "stall"),
+    (lambda room: room.stop(".."), "no id"),
+]
+
+
+async def test_a_call_that_cannot_work_is_refused_before_it_is_sent(sim, gpu):
+    for call, words in IMPOSSIBLE:
+        with pytest.raises(ValidationError, match=words):
+            await call(gpu.instances)
     assert sim.requests == []
 
 
@@ -403,7 +403,7 @@ async def test_what_stalls_is_reported_with_its_status(sim, clock, gpu):
 
 
 async def test_a_thousand_instances_are_watched_by_lists_and_within_the_bounds(clock):
-    async with Simulator(clock=clock, gpu_step_seconds=20) as sim:
+    async with Simulator(clock=clock, gpu_step_seconds=5) as sim:
         async with inside(sim) as novita:
             asyncio.get_running_loop().set_debug(False)
             room = novita.gpu.instances
@@ -479,3 +479,22 @@ async def test_a_list_that_fails_once_is_asked_again(sim, gpu):
     sim.fault("GET", f"{BASE}/instances", Drop.before_headers(), times=None)
     with pytest.raises(ConnectionLost):
         await gpu.instances.list()
+
+
+async def test_a_list_that_failed_tells_nobody_anything(clock):
+    """Those who waited for a list that broke off make one of their own, and do not take an older one for it."""
+    states = iter(["creating", None, "running"])
+
+    def answer(request):
+        if (status := next(states, "running")) is None:
+            raise ConnectionLost("broken off")
+        return json_reply({"instances": [{"id": "i", "status": status}], "total": 1})
+
+    async with connected(Server(clock, answer), clock) as novita:
+        board = novita.gpu.instances.board
+        assert (await board.recent(0))["i"].status == "creating"
+        seen = board.number
+        await clock.sleep(1)
+        reads = await asyncio.gather(*(board.recent(2, seen) for _ in range(3)), return_exceptions=True)
+    assert isinstance(reads[0], ConnectionLost)
+    assert [read["i"].status for read in reads[1:]] == ["running", "running"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
@@ -15,13 +15,6 @@ from novita_async.errors import BadRequest, NotFound, ProtocolError
 from novita_async.gpu import Port
 
 EMPTY = [b"", b"{}", b"null", b"[]"]
-
-
-def upper(value: Any) -> Any:
-    """The same with every `id` as `Id`."""
-    if isinstance(value, dict):
-        return {"Id" if name == "id" else name: upper(each) for name, each in value.items()}
-    return [upper(each) for each in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("body", EMPTY)
@@ -89,51 +82,55 @@ async def test_products_without_a_card_come_bare_and_wrapped(clock, wrap):
     assert (product.memory_size, product.price, product.available) == (8, Decimal("0.08"), True)
 
 
-@pytest.mark.parametrize("state", [{"state": "ready", "error": ""}, [{"state": "ready"}], [], None])
-@pytest.mark.parametrize("wrap", [lambda it: {"network": [it]}, lambda it: {"network": it}, lambda it: it])
-@pytest.mark.parametrize("case", [upper, lambda it: it])
-async def test_a_network_is_read_in_every_form(clock, state, wrap, case):
-    it = case({"id": "n", "state": state, "addresses": [{"id": "i", "ip": "10.0.0.2"}], "clusterID": "c"})
-    if "Id" in it:
-        it = {**it, "Addresses": [{"Id": "i", "Ip": "10.0.0.2"}]}
-        del it["addresses"]
-    async with connected(Server(clock, wrap(it)), clock) as novita:
-        network = await novita.gpu.networks.get("n")
-    assert (network.id, network.cluster_id, network.state) == ("n", "c", "ready" if state else "")
-    assert network.addresses is not None
-    assert (network.addresses[0].id, network.addresses[0].ip) == ("i", "10.0.0.2")
-    assert network.raw == it
+async def test_a_network_is_read_in_every_form(clock):
+    states = [{"state": "ready", "error": ""}, [{"state": "ready"}], [], None]
+    cases = [
+        {"Id": "n", "Addresses": [{"Id": "i", "Ip": "10.0.0.2"}], "clusterId": "c"},
+        {"id": "n", "addresses": [{"id": "i", "ip": "10.0.0.2"}], "clusterID": "c"},
+    ]
+    wraps = [lambda it: {"network": [it]}, lambda it: {"network": it}, lambda it: it]
+    server = Server(clock, None)
+    async with connected(server, clock) as novita:
+        for state, case, wrap in itertools.product(states, cases, wraps):
+            it = {**case, "state": state}
+            server.answers = [wrap(it)]
+            network = await novita.gpu.networks.get("n")
+            assert (network.id, network.cluster_id, network.state) == ("n", "c", "ready" if state else "")
+            assert (network.addresses[0].id, network.addresses[0].ip) == ("i", "10.0.0.2")
+            assert network.raw == it
 
 
-@pytest.mark.parametrize("node", [[{"maxRootfsSize": 500}], {"maxRootfsSize": 500}, [], None])
-@pytest.mark.parametrize("size", ["30", 30, 30.0])
-@pytest.mark.parametrize("name", ["id", "Id"])
-async def test_an_instance_is_read_in_every_form(clock, node, size, name):
-    detail = {
-        name: "i",
-        "status": "running",
-        "node": node,
-        "volumeMounts": [{"type": "network", name: "s", "size": size, "mountPath": "/network"}],
-        "portMappings": [{"port": "80", "type": "http", "endpoint": "https://e"}, {"port": 22, "endpoint": None}],
-        "connectComponentSSH": {"user": "root", "command": "ssh root@host.example -p 2200", "password": "p"},
-        "connectComponentJupyter": {"url": "https://j", "token": "t"},
-        "spotStatus": "active",
-        "envs": None,
-        "freeStorageSize": "60",
-        "keepDataDay": 7,
-        "novel": [1],
-    }
-    async with connected(Server(clock, detail), clock) as novita:
-        instance = await novita.gpu.instances.get("i")
-    assert (instance.id, instance.max_rootfs_size) == ("i", 500 if node else None)
-    assert instance.volume_mounts is not None
-    assert (instance.volume_mounts[0].id, instance.volume_mounts[0].size) == ("s", 30)
-    assert instance.ports == [Port(80, "http", "https://e"), Port(22)]
-    assert instance.ssh is not None
-    assert (instance.ssh.user, instance.ssh.host, instance.ssh.port) == ("root", "host.example", 2200)
-    assert (instance.jupyter.url, instance.spot_status) == ("https://j", "active")
-    assert (instance.free_storage_size, instance.keep_data_days) == (60, 7)
-    assert instance.raw == detail
+async def test_an_instance_is_read_in_every_form(clock):
+    nodes = [[{"maxRootfsSize": 500}], {"maxRootfsSize": 500}, [], None]
+    server = Server(clock, None)
+    async with connected(server, clock) as novita:
+        for node, size, name, wrapped in itertools.product(nodes, ["30", 30, 30.0], ["id", "Id"], [True, False]):
+            detail = {
+                name: "i",
+                "status": "running",
+                "node": node,
+                "volumeMounts": [{"type": "network", name: "s", "size": size, "mountPath": "/network"}],
+                "portMappings": [
+                    {"port": "80", "type": "http", "endpoint": "https://e"},
+                    {"port": 22, "endpoint": None},
+                ],
+                "connectComponentSSH": {"user": "root", "command": "ssh root@host.example -p 2200", "password": "p"},
+                "connectComponentJupyter": {"url": "https://j", "token": "t"},
+                "spotStatus": "active",
+                "envs": None,
+                "freeStorageSize": "60",
+                "keepDataDay": 7,
+                "novel": [1],
+            }
+            server.answers = [{"instance": detail} if wrapped else detail]
+            instance = await novita.gpu.instances.get("i")
+            assert (instance.id, instance.max_rootfs_size) == ("i", 500 if node else None)
+            assert (instance.volume_mounts[0].id, instance.volume_mounts[0].size) == ("s", 30)
+            assert instance.ports == [Port(80, "http", "https://e"), Port(22)]
+            assert (instance.ssh.user, instance.ssh.host, instance.ssh.port) == ("root", "host.example", 2200)
+            assert (instance.jupyter.url, instance.spot_status) == ("https://j", "active")
+            assert (instance.free_storage_size, instance.keep_data_days) == (60, 7)
+            assert instance.raw == detail
 
 
 async def test_lists_and_details_are_one_type(clock):
@@ -144,42 +141,41 @@ async def test_lists_and_details_are_one_type(clock):
     assert (instance.ports, instance.ssh, instance.gpu_num) == ([Port(80, "http")], None, 1)
 
 
-@pytest.mark.parametrize(
-    ("state", "word", "error"),
-    [
+async def test_a_job_is_read_in_every_form(clock):
+    states = [
         ({"state": "fail", "errorMessage": "no space"}, "fail", "no space"),
         ({"state": "fail", "message": "no space"}, "fail", "no space"),
         ({"state": "fail", "error": "NO_SPACE"}, "fail", "NO_SPACE"),
         ({"state": "running"}, "running", ""),
         ("running", "running", ""),
         (None, "", ""),
-    ],
-)
-@pytest.mark.parametrize("name", ["id", "Id"])
-async def test_a_job_is_read_in_every_form(clock, state, word, error, name):
-    job = {name: "j", "state": state, "createdAt": "1760000000", "instanceID": "i"}
-    async with connected(Server(clock, {"jobs": [job], "total": "1"}), clock) as novita:
-        (found,) = await novita.gpu.jobs.list()
-    assert (found.id, found.state, found.error, found.instance_id) == ("j", word, error, "i")
-    assert found.created_at == datetime.datetime(2025, 10, 9, 8, 53, 20, tzinfo=datetime.UTC)
+    ]
+    server = Server(clock, None)
+    async with connected(server, clock) as novita:
+        for (state, word, error), name in itertools.product(states, ["id", "Id"]):
+            job = {name: "j", "state": state, "createdAt": "1760000000", "instanceID": "i"}
+            server.answers = [{"jobs": [job], "total": "1"}]
+            (found,) = await novita.gpu.jobs.list()
+            assert (found.id, found.state, found.error, found.instance_id) == ("j", word, error, "i")
+            assert found.created_at == datetime.datetime(2025, 10, 9, 8, 53, 20, tzinfo=datetime.UTC)
 
 
-@pytest.mark.parametrize("time", ["createdAt", "createTime"])
-@pytest.mark.parametrize("name", ["id", "Id"])
-@pytest.mark.parametrize("wrapped", [True, False])
-async def test_a_template_is_read_in_every_form(clock, time, name, wrapped):
-    template = {
-        name: "t",
-        "name": "n",
-        time: "1760000000",
-        "ports": [{"type": "http", "ports": [80, 81]}, {"type": "tcp", "ports": [22]}],
-        "recommendCards": [{"gpuSpecId": "4090", "cardNum": "2"}],
-    }
-    async with connected(Server(clock, {"template": template} if wrapped else template), clock) as novita:
-        found = await novita.gpu.templates.get("t")
-    assert (found.id, found.created_at is not None) == ("t", True)
-    assert found.ports == [Port(80, "http"), Port(81, "http"), Port(22)]
-    assert found.recommend_cards[0].card_num == 2
+async def test_a_template_is_read_in_every_form(clock):
+    server = Server(clock, None)
+    async with connected(server, clock) as novita:
+        for time, name, wrapped in itertools.product(["createdAt", "createTime"], ["id", "Id"], [True, False]):
+            template = {
+                name: "t",
+                "name": "n",
+                time: "1760000000",
+                "ports": [{"type": "http", "ports": [80, 81]}, {"type": "tcp", "ports": [22]}],
+                "recommendCards": [{"gpuSpecId": "4090", "cardNum": "2"}],
+            }
+            server.answers = [{"template": template} if wrapped else template]
+            found = await novita.gpu.templates.get("t")
+            assert (found.id, found.created_at is not None) == ("t", True)
+            assert found.ports == [Port(80, "http"), Port(81, "http"), Port(22)]
+            assert found.recommend_cards[0].card_num == 2
 
 
 @pytest.mark.parametrize("moment", ["1760000000", 1760000000])
