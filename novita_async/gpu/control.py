@@ -92,8 +92,12 @@ class Control:
 
     async def write(self, call: Call) -> None:
         """Make a call whose answer says nothing, whether it is empty or an empty object."""
-        answer = await self.runtime.request(call)
-        if answer.body and (refusal := self.runtime.embedded(answer.body, answer.headers)):
+        self._accept(await self.runtime.request(call))
+
+    def _accept(self, answer: Answer) -> None:
+        """Raise the error that an answer holds; a code and a message may be those of a success, too."""
+        refusal = self.runtime.embedded(answer.body, answer.headers) if answer.body else None
+        if refusal is not None and (refusal.reason or refusal.status >= 400):
             raise refusal
 
     async def found(self, call: Call) -> bool:
@@ -117,8 +121,7 @@ class Control:
             value = None
         if isinstance(value, str):
             return value
-        if refusal := self.runtime.embedded(answer.body, answer.headers):
-            raise refusal
+        self._accept(answer)
         fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         folded = {name.lower(): each for name, each in fields.items() if isinstance(each, str | int)}
         return next((str(folded[name.lower()]) for name in (*names, "id") if name.lower() in folded), "")

@@ -14,7 +14,7 @@ from novita_async import Reply
 from novita_async.errors import BadRequest, NotFound, ProtocolError
 from novita_async.gpu import Port
 
-EMPTY = [b"", b"{}", b"null", b"[]"]
+EMPTY = [b"", b"{}", b"null", b"[]", b'{"code": 0, "message": "success"}']
 
 
 @pytest.mark.parametrize("body", EMPTY)
