@@ -30,6 +30,7 @@ _GROUPS = {
     "volume": (("volume",), "Volumes: storage that outlives sandboxes."),
     "secret": (("secret",), "Secrets: values that sandboxes use and never see."),
     "snapshot": (("snapshot",), "Snapshots: images of sandboxes, to make others from."),
+    "gpu": (("gpu",), "GPU machines: what there is, and one's own from create to delete."),
     "serverless": (("serverless",), "Serverless: GPU endpoints whose workers come and go, and their jobs."),
     "billing": (("account",), "The account: its balance, bills, budgets, keys and quotas."),
     "search": (("search",), "The web: search, pages and answers, through Exa and Tavily."),
