@@ -1,5 +1,6 @@
 // Runs JavaScript cells in node's own REPL, which knows of top-level await and keeps what cells declare.
-// Reads requests, lines of JSON, from stdin; tells events, lines of JSON, on the descriptor it is given; null ends a cell.
+// Reads requests, lines of JSON, from stdin; tells events, lines of JSON, on the descriptor it is given. "waiting" says that
+// a cell has computed and may wait now; null ends it.
 'use strict'
 const { createInterface } = require('node:readline')
 const { PassThrough, Writable } = require('node:stream')
@@ -81,6 +82,7 @@ function evaluate (code) {
       else resolve({ value })
     })
     process.on('SIGINT', onInterrupt)
+    tell('waiting')
   })
 }
 

@@ -20,10 +20,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
 CHUNK = 32 * 1024
+#: A cell of JavaScript that has taken so many seconds of the processor since it was to be broken off computes; one that
+#: has taken none for so long is in a call that blocks.
+COMPUTES, BLOCKS = 0.1, 3.0
+#: Before another interrupt, when one had no effect.
+AGAIN = 1.0
 #: Interactive, because such a bash goes on with the next line after an interrupt; it has no terminal all the same.
 BASH = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
 
@@ -54,9 +60,10 @@ class Shell:
         self.decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")}
         self.rest = b""
         self.count = 0
+        self.waits = False
         # An interactive bash begins with a complaint about terminals, which is over when it has answered once.
         self.send({"code": ""})
-        while not self.rest.endswith(b"\n"):
+        while not self.rest.endswith(b"\n" if language == "bash" else b"null\n"):
             self.rest += os.read(self.told, CHUNK) or sys.exit("it does not start")
         self.rest = b""
         for name, fd in (
@@ -83,6 +90,7 @@ class Shell:
     def answer(self, request: dict[str, Any]) -> None:
         """Run a cell to its end and tell what it does."""
         self.count += 1
+        self.waits = False
         number = request["id"]
         write({"id": number, "event": {"type": "number_of_executions", "execution_count": self.count}})
         self.send(request)
@@ -124,8 +132,20 @@ class Shell:
             return True
         if told is None:
             return True
-        write({"id": number, "event": told})
+        if told == "waiting":
+            self.waits = True
+        else:
+            write({"id": number, "event": told})
         return False
+
+    def used(self) -> float:
+        """Seconds of the processor that it has taken."""
+        try:
+            with open(f"/proc/{self.process.pid}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def interrupt(self) -> None:
         """Send SIGINT to it, and where it is bash, to what it has started."""
@@ -175,6 +195,22 @@ def main(language: str, program: str = "", node: str = "") -> None:
     current: list[int] = []
     given_up: set[int] = set()
 
+    def interrupt(number: int) -> None:
+        """Break a cell off. As node goes from computing to waiting it has no handler of SIGINT for a moment, and would
+        die of one; so it gets one only when it is surely in one of the two."""
+        asked, used = time.monotonic(), shell.used()
+        while True:
+            with lock:
+                if number not in current:
+                    return
+                ready = shell.language == "bash" or shell.waits or shell.used() - used >= COMPUTES
+                if ready or time.monotonic() - asked >= BLOCKS:
+                    shell.interrupt()
+                    if shell.language == "bash":
+                        return
+                    asked, used = time.monotonic() + AGAIN, shell.used() + AGAIN
+            time.sleep(0.01)
+
     def read() -> None:
         for line in sys.stdin.buffer:
             request = json.loads(line)
@@ -183,8 +219,9 @@ def main(language: str, program: str = "", node: str = "") -> None:
                 continue
             with lock:
                 given_up.add(request["interrupt"])
-                if request["interrupt"] in current:
-                    shell.interrupt()
+                begun = request["interrupt"] in current
+            if begun:
+                threading.Thread(target=interrupt, args=[request["interrupt"]], daemon=True).start()
         requests.put(None)
 
     threading.Thread(target=read, daemon=True).start()
