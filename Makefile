@@ -20,7 +20,7 @@ test: lint types
 acceptance: $(VENV)/$(HERE)-dev
 	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -m acceptance -n 2 --dist worksteal
 	$(BIN)/python -m pytest -p acceptance.complete --over-sockets -n 2 --dist worksteal tests/sandbox
-	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -m acceptance -rfEsP acceptance
+	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -m acceptance acceptance
 
 lint: $(VENV)/$(HERE)-dev
 	$(BIN)/python -m ruff check
