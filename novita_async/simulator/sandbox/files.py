@@ -24,7 +24,7 @@ from .multipart import MultipartDecoder, MultipartError, Part
 from .paths import absolute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 
     from ...runtime.clock import Clock
     from ..router import Call, Router
@@ -220,10 +220,11 @@ class _Upload:
             self._place.close()
             raise
 
-    def write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+    def write(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[self._file.write(view) :]
 
     def finish(self) -> None:
         """Put it in its place. A file that was there keeps its permissions."""
@@ -252,6 +253,8 @@ class _Uploads:
         self.written: list[str] = []
         self._machine = machine
         self._current: _Upload | None = None
+        self._pending: list[bytes] = []  # a hop to a thread costs more than small pieces do
+        self._pending_size = 0
         self._clock = machine.clock
 
     async def open(self, path: str, user: User) -> None:
@@ -264,10 +267,18 @@ class _Uploads:
         self._current = _Upload(self._machine, path)
 
     async def write(self, data: bytes) -> None:
-        current = self._open_one
-        await self._do(current.path, lambda: current.write(data))
+        self._pending.append(data)
+        self._pending_size += len(data)
+        if self._pending_size >= _CHUNK:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        current, pending = self._open_one, self._pending
+        self._pending, self._pending_size = [], 0
+        await self._do(current.path, lambda: current.write(pending))
 
     async def finish(self) -> None:
+        await self._flush()
         current = self._open_one
         await self._do(current.path, current.finish)
         await self.aclose()
@@ -286,6 +297,7 @@ class _Uploads:
 
     async def aclose(self) -> None:
         """Give up what is not finished. Safe to call twice."""
+        self._pending, self._pending_size = [], 0
         current, self._current = self._current, None
         if current is not None:
             await self._clock.to_thread(current.close)
@@ -386,8 +398,7 @@ async def _compose(call: Call, machine: Machine) -> Reply:
             upload = _Upload(machine, destination)
             stack.callback(upload.close)
             for file in files:
-                while chunk := file.read(_CHUNK):
-                    upload.write(chunk)
+                upload.write(iter(lambda file=file: file.read(_CHUNK), b""))
             upload.finish()
         for at in sources:
             with suppress(FileNotFoundError), machine.tree.locate(at) as target:
