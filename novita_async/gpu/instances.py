@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..catalog.gpu_life import LASTING
@@ -9,6 +10,7 @@ from ..errors import NovitaError, OutOfStock, ProtocolError, ValidationError
 from ..runtime.arguments import check_timeout
 from ..runtime.attempts import Attempts
 from ..runtime.call import read_answer
+from ..runtime.clock import uninterrupted
 from ..runtime.retry import Replay, never_started
 from ..runtime.task import Task
 from ..runtime.undo import or_undo
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Instance", "Instances"]
 
 _DEFAULT_WAIT = 1800.0
+_LOOKS = (0.0, 2.0)  # seconds before each look for an instance whose order was not answered
+_TAKE_BACK_LIMIT = 5.0  # seconds
 
 
 class Instances(Operations):
@@ -383,11 +387,29 @@ class Instances(Operations):
 
     async def _recovered(self, product: str, body: Mapping[str, Any], options: Any) -> Instance:
         """Order; when it is unknown whether that worked, look, and order once more when there is nothing."""
+        name = body["name"]
         try:
             return await self._order(product, body, options)
         except NovitaError as error:
             if never_started(error):
                 raise
-            if (found := await self.find(body["name"])) is not None:
-                return found
+        try:
+            for seconds in _LOOKS:  # what was just ordered may not be listed yet
+                await self.clock.sleep(seconds)
+                if (found := await self.find(name)) is not None:
+                    return found
+        except asyncio.CancelledError as cancelled:
+            if problem := await uninterrupted(self._take_back(name)):
+                cancelled.add_note(f"an instance called {name!r} may be left: {problem}")
+            raise
         return await self._order(product, body, options)
+
+    async def _take_back(self, name: str) -> Exception | None:
+        """Delete the instance of this name, if there is one; what went wrong with that."""
+        try:
+            async with self.clock.timeout(_TAKE_BACK_LIMIT):
+                if (found := await self.find(name)) is not None:
+                    await found.delete()
+        except (NovitaError, TimeoutError) as error:
+            return error
+        return None

@@ -135,7 +135,27 @@ async def test_an_order_that_was_lost_is_sent_again_after_the_look(sim, gpu):
     async with gpu.instances.session(PRODUCT, image="ubuntu", name="mine"):
         assert [instance.name for instance in await gpu.instances.list()] == ["mine"]
     paths = [request.path.rpartition("/")[2] for request in sim.requests if request.path.startswith(BASE)]
-    assert paths[:3] == ["create", "instances", "create"]
+    assert paths[:4] == ["create", "instances", "instances", "create"]
+
+
+async def test_what_is_listed_a_moment_later_is_found_too(sim, gpu):
+    sim.fault("POST", f"{BASE}/instance/create", Drop.after_work())
+    sim.reply("GET", f"{BASE}/instances", {"instances": [], "total": 0})
+    made = await gpu.instances.create(PRODUCT, image="ubuntu", name="mine", recover=True)
+    assert [instance.id for instance in await gpu.instances.list()] == [made.id]
+    assert sent(sim, "create") == 1
+
+
+async def test_a_caller_that_is_cancelled_while_it_looks_leaves_nothing(sim, clock, gpu):
+    sim.fault("POST", f"{BASE}/instance/create", Drop.after_work())
+    sim.reply("GET", f"{BASE}/instances", {"instances": [], "total": 0})
+    order = asyncio.create_task(gpu.instances.create(PRODUCT, image="ubuntu", name="mine", recover=True))
+    await clock.sleep(1)
+    order.cancel()
+    await asyncio.wait({order})
+    assert order.cancelled()
+    await clock.sleep(5)
+    assert await gpu.instances.list() == []
 
 
 async def test_another_instance_with_a_longer_name_is_not_taken_for_it(sim, gpu):

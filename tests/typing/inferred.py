@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import assert_type
 
 from novita_async import AsyncNovita, ChatAccumulator, MockTransport, Reply, Request, Simulator, run
-from novita_async.gpu import Instance, Product
+from novita_async.gpu import Instance, Port, Product
 from novita_async.llm import ChatCompletion, ChatCompletionChunk, ChatEvent, ChatStream
 from novita_async.media.results import MediaResult
 from novita_async.runtime.streams import EventStream
@@ -82,6 +82,14 @@ async def gpu(novita: AsyncNovita) -> None:
         assert_type(each, Instance)
     assert_type(await novita.gpu.instances.list(), list[Instance])
     await novita.gpu.instances.create(products[0].id, image="ubuntu", gpus=2)  # pyright: ignore[reportCallIssue]
+    assert_type(await novita.gpu.products.find(gpu="4090", max_price="1.50"), list[Product])
+    async with novita.gpu.instances.session(products, image="ubuntu", ports=[Port(80, "http")]) as session:
+        assert_type(session.instance, Instance)
+        assert_type(session.endpoint(80), str)
+    novita.gpu.instances.session(products, image="ubuntu", gpus=2)  # pyright: ignore[reportCallIssue]
+    assert_type(await novita.gpu.v2.instances.get("i"), Instance)
+    async for notice in novita.gpu.spot.watch(instance):
+        assert_type(notice.time_left, float | None)
 
 
 async def own_transport() -> None:
