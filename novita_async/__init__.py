@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .config import Limits, RetryPolicy, Settings, Timeouts
     from .errors import NovitaError
     from .llm.accumulate import ChatAccumulator
-    from .llm.budget import Budget
+    from .runtime.budget import Budget
     from .simulator import Simulator
     from .transport.middleware import Middleware, log_requests
     from .transport.mock import MockTransport
@@ -46,7 +46,7 @@ __all__ = [
 
 _HOME = {
     "AsyncNovita": "client",
-    "Budget": "llm.budget",
+    "Budget": "runtime.budget",
     "ChatAccumulator": "llm.accumulate",
     "Limits": "config",
     "Middleware": "transport.middleware",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from .llm.budget import Budget
+    from .runtime.budget import Budget
     from .runtime.call import Runtime
     from .runtime.clock import Clock
     from .runtime.retry import RetryDecision
@@ -58,7 +58,7 @@ class AsyncNovita(Products):
         clock: source of time, for tests.
         timeout: seconds for a whole call; short for `Timeouts(total=...)`, as the `openai` package has it.
         max_retries: attempts after the first; short for `RetryPolicy(attempts=...)`.
-        budget: what calls of language models may cost together; see `Budget`.
+        budget: what its calls may cost together; see `Budget`.
 
     Raises:
         ConfigError: a setting cannot work. The message names the argument or the variable.

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .config import Settings
-    from .llm.budget import Budget
     from .llm.models import Models
+    from .runtime.budget import Budget
     from .runtime.call import Runtime
     from .runtime.tasks import TaskSet
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..catalog import Media as Asset
 from ..errors import ValidationError
 from ..runtime.arguments import call_headers, check_timeout, json_body
+from ..runtime.budget import priced
 from ..runtime.call import Call
 from ..runtime.retry import Replay
 from ..wire.json import Object
@@ -114,7 +115,8 @@ class Media(ModelCalls):
             model=path.rpartition("/")[2],
             timeout=check_timeout(timeout),
         )
-        return await self._tasks.submit(call, Submitted, task_id_of, kind="media", read=self._read)
+        with priced(self._runtime.meter, call):
+            return await self._tasks.submit(call, Submitted, task_id_of, kind="media", read=self._read)
 
     async def upload(
         self, file: FileInput, *, kind: Literal["image", "video"] = "image", timeout: float | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from ..catalog import Catalog, Model, load
 from ..errors import ModelRetiredWarning, ValidationError
 from ..runtime.arguments import call_headers, check_timeout
+from ..runtime.budget import priced
 from ..runtime.call import Call
 from ..runtime.retry import Replay
 from ..wire.json import Object
@@ -89,9 +90,10 @@ class MediaJobs:
         if entry.webhook:
             params, hooked = self._hooked(params)
         call, body = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
-        return await self._tasks.submit(
-            call, Submitted, task_id_of, kind="media", read=self._read, note=body.note, webhook=hooked
-        )
+        with priced(self._runtime.meter, call):
+            return await self._tasks.submit(
+                call, Submitted, task_id_of, kind="media", read=self._read, note=body.note, webhook=hooked
+            )
 
     async def _run(
         self,
@@ -111,7 +113,8 @@ class MediaJobs:
                     f"{entry.id}: run() gives a whole result; audio.speech(stream=True) gives a stream"
                 )
             call, _ = await self._call(entry, params, validate, extra_body, extra_headers, timeout)
-            return await fetch_result(self._runtime, call)
+            with priced(self._runtime.meter, call):
+                return await fetch_result(self._runtime, call)
         started = self._runtime.clock.monotonic()
         task = await self._submit(
             *(entry, params),

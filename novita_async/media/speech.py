@@ -15,6 +15,7 @@ import msgspec
 
 from ..errors import NovitaError, ProtocolError, StreamCut
 from ..runtime.attempts import Attempts
+from ..runtime.budget import hold_to_price
 from ..runtime.call import Answer
 from ..runtime.streams import BytesReader, EventStream
 from ..wire.json import Object, decode
@@ -103,7 +104,10 @@ class SpeechStream(FileStream):
         self._file: FileStream | None = None
         self._over = False
         self._pieces: EventStream[Piece] = EventStream(
-            *(runtime, attempts, response, self._reader), first_event=limits.first_event, idle=limits.idle
+            *(runtime, attempts, response, self._reader),
+            first_event=limits.first_event,
+            idle=limits.idle,
+            on_end=lambda _: attempts.settle(None),
         )
 
     def __repr__(self) -> str:
@@ -203,6 +207,7 @@ async def open_speech(runtime: Runtime, call: Call, format: str) -> SpeechStream
         APIError: the platform refused with a status.
     """
     attempts = Attempts(runtime, call)
+    hold_to_price(runtime.meter, call)
     return SpeechStream(runtime, attempts, await attempts.open(), format)
 
 

@@ -20,6 +20,7 @@ from ..errors import (
 )
 
 if TYPE_CHECKING:
+    from .budget import Budget
     from .call import Call
 
 __all__ = ["Estimate", "Hold", "Meter", "Tokens", "estimate", "unbilled"]
@@ -113,6 +114,11 @@ class Hold(Protocol):
 
 class Meter(Protocol):
     """What sets aside for calls."""
+
+    @property
+    def budget(self) -> Budget:
+        """What things may cost together."""
+        ...
 
     async def hold(self, call: Call) -> Hold | None:
         """Set aside for a call, or raise; None where nothing needs to be."""
