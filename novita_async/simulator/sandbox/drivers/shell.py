@@ -194,11 +194,12 @@ def main(language: str, program: str = "", node: str = "") -> None:
     lock = threading.Lock()
     current: list[int] = []
     given_up: set[int] = set()
+    over = threading.Event()
 
     def interrupt(number: int) -> None:
         """Break a cell off. As node goes from computing to waiting it has no handler of SIGINT for a moment, and would
         die of one; so it gets one only when it is surely in one of the two."""
-        asked, used = time.monotonic(), shell.used()
+        asked, used, pause = time.monotonic(), shell.used(), 0.01
         while True:
             with lock:
                 if number not in current:
@@ -208,8 +209,8 @@ def main(language: str, program: str = "", node: str = "") -> None:
                     shell.interrupt()
                     if shell.language == "bash":
                         return
-                    asked, used = time.monotonic() + AGAIN, shell.used() + AGAIN
-            time.sleep(0.01)
+                    pause = AGAIN
+            over.wait(pause)
 
     def read() -> None:
         for line in sys.stdin.buffer:
@@ -237,6 +238,7 @@ def main(language: str, program: str = "", node: str = "") -> None:
             current.clear()
             given_up.clear()
         write({"id": request["id"], "event": {"type": "end_of_execution"}})
+    over.set()
     shell.process.kill()
     os._exit(0)
 
