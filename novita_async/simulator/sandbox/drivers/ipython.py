@@ -25,6 +25,8 @@ import threading
 from typing import Any
 
 CONNECTION = "connection.json"
+#: Seconds before another interrupt, when one had no effect: a kernel that has not begun yet ignores it.
+AGAIN = 5.0
 #: Fields of a result by MIME type. Any other type goes into `extra`.
 FIELDS = {
     "text/plain": "text",
@@ -320,9 +322,19 @@ class Driver:
                 continue
             with self.lock:
                 self.given_up.add(request["interrupt"])
-                if request["interrupt"] == self.current:
-                    self.process.send_signal(signal.SIGINT)
+                begun = request["interrupt"] == self.current
+            if begun:
+                threading.Thread(target=self.interrupt, args=[request["interrupt"]], daemon=True).start()
         self.requests.put(None)
+
+    def interrupt(self, number: int) -> None:
+        over = threading.Event()
+        while True:
+            with self.lock:
+                if number != self.current:
+                    return
+                self.process.send_signal(signal.SIGINT)
+            over.wait(AGAIN)
 
     def answer(self, request: dict[str, Any]) -> None:
         envs = request.get("envs")

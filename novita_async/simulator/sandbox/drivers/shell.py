@@ -198,7 +198,7 @@ def main(language: str, program: str = "", node: str = "") -> None:
 
     def interrupt(number: int) -> None:
         """Break a cell off. As node goes from computing to waiting it has no handler of SIGINT for a moment, and would
-        die of one; so it gets one only when it is surely in one of the two."""
+        die of one; so it gets one only when it is surely in one of the two. What bash starts just then gets none."""
         asked, used, pause = time.monotonic(), shell.used(), 0.01
         while True:
             with lock:
@@ -207,8 +207,6 @@ def main(language: str, program: str = "", node: str = "") -> None:
                 ready = shell.language == "bash" or shell.waits or shell.used() - used >= COMPUTES
                 if ready or time.monotonic() - asked >= BLOCKS:
                     shell.interrupt()
-                    if shell.language == "bash":
-                        return
                     pause = AGAIN
             over.wait(pause)
 
