@@ -66,7 +66,7 @@ _FIELDS: dict[str, Callable[[Instance], object]] = {
     "disk": lambda it: it.rootfs_size,
     "ports": lambda it: ", ".join(f"{port} {port.endpoint or ''}".strip() for port in it.ports),
     "ssh": lambda it: it.ssh.ssh_command if it.ssh else None,
-    "jupyter": lambda it: it.jupyter.address if it.jupyter else None,
+    "jupyter": lambda it: it.jupyter_lab.address if it.jupyter_lab else None,
     "taken back": lambda it: it.reclaimed_at,
     "ends": lambda it: it.ends_at,
     "started": lambda it: it.started_at,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .control import WriteOptions
     from .instances import Instances
+    from .jupyter import Kernel
     from .ports import PortLike
 
 __all__ = ["Instance"]
@@ -93,3 +94,53 @@ class Instance(InstanceData):
     ) -> Instance:
         """See `Instances.wait_until`."""
         return await self._instances.wait_until(self.id, status, timeout=timeout, stall=stall)
+
+    def jupyter(
+        self,
+        *,
+        kernel_id: str | None = None,
+        name: str | None = None,
+        path: str | None = None,
+        url: str | None = None,
+        token: str | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+    ) -> Kernel:
+        """A kernel on the instance's JupyterLab: `async with instance.jupyter() as kernel:`.
+
+        The kernel that is started ends with the block; one that is joined is left as it is. The API key is not sent
+        to the instance.
+
+        Args:
+            kernel_id: a kernel that runs, to be joined.
+            name: of the kind of kernel, such as "python3"; None for the server's own choice.
+            path: the directory that it starts in, below the server's own.
+            url: where the Jupyter server is, if not at `jupyter_lab.address`: one that the image starts on a port.
+            token: its token, if that is neither told by the platform nor in the query of the address; "" for none.
+            extra_headers: for every request to the Jupyter server.
+
+        Raises:
+            ValidationError: the platform tells no address: the instance does not run, was ordered without `jupyter`,
+                or is from a list. `refresh` reads the address anew; it changes with every start.
+
+        Contract: gpu.md section 5.
+        """
+        from .jupyter import Kernel
+
+        lab = self.jupyter_lab
+        address = url or (lab and (lab.address or lab.url)) or ""
+        if not address:
+            raise ValidationError(
+                f"no JupyterLab is told of instance {self.id} ({self.status}): it is there while the instance runs, "
+                "when it was ordered with jupyter=True; refresh() reads it"
+            )
+        if token is None and url is None and lab is not None:
+            token = lab.token or None
+        return Kernel(
+            self._instances.runtime,
+            address,
+            token=token,
+            kernel_id=kernel_id,
+            name=name,
+            path=path,
+            extra_headers=extra_headers,
+        )

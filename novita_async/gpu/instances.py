@@ -47,6 +47,7 @@ class Instances(Operations):
     def __init__(self, control: Control, tasks: TaskSet) -> None:
         super().__init__(control)
         self._tasks = tasks
+        self.runtime = control.runtime
         self.clock: Clock = control.runtime.clock
         self.board = Board(self)
 

@@ -81,9 +81,9 @@ class Session:
         return self.instance.ssh or SSH()
 
     @property
-    def jupyter(self) -> Jupyter:
+    def jupyter_lab(self) -> Jupyter:
         """Where JupyterLab is, since the last start; its address is None when it was not ordered."""
-        return self.instance.jupyter or Jupyter()
+        return self.instance.jupyter_lab or Jupyter()
 
     def endpoint(self, port: int) -> str:
         """Where a port is reached from outside, since the last start.

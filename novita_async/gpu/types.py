@@ -156,9 +156,9 @@ class InstanceData(Object, rename="camel"):
     status_error: StatusError | None = None
     spot_status: str | None = None
     ssh: SSH | None = field(default=None, name="connectComponentSSH")
-    jupyter: Jupyter | None = field(default=None, name="connectComponentJupyter")
+    jupyter_lab: Jupyter | None = field(default=None, name="connectComponentJupyter")
     web_terminal: Terminal | None = field(default=None, name="connectComponentWebTerminal")
-    logs: Logs | None = field(default=None, name="connectComponentLog")
+    log_addresses: Logs | None = field(default=None, name="connectComponentLog")
     node: list[_Node] | _Node | None = None
     wire_gpu_num: Number = field(default=None, name="gpuNum")
     wire_cpu_num: Number = field(default=None, name="cpuNum")

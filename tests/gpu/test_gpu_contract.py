@@ -106,8 +106,8 @@ async def instances(novita: AsyncNovita) -> None:
     assert up.ports == [Port(8000, "http", up.ports[0].endpoint), Port(3306, "tcp", up.ports[1].endpoint)]
     assert up.ssh is not None
     assert (up.ssh.user, up.ssh.host) == ("root", "proxy.us-01.gpu-instance.novita.simulator")
-    assert up.jupyter is not None
-    assert up.jupyter.address
+    assert up.jupyter_lab is not None
+    assert up.jupyter_lab.address
     assert up.network is not None
     assert up.network.ip
     assert up.volume_mounts is not None
@@ -344,9 +344,9 @@ async def instances_2(novita: AsyncNovita) -> None:
     assert up.ssh is not None
     assert old.ssh is not None
     assert (up.ssh.host, up.ssh.port, up.ssh.password) == (old.ssh.host, old.ssh.port, old.ssh.password)
-    assert up.jupyter is not None
-    assert old.jupyter is not None
-    assert up.jupyter.address == old.jupyter.address
+    assert up.jupyter_lab is not None
+    assert old.jupyter_lab is not None
+    assert up.jupyter_lab.address == old.jupyter_lab.address
     assert up.network is not None
     assert old.network is not None
     assert up.network.ip == old.network.ip

@@ -52,7 +52,7 @@ async def test_a_session_runs_and_is_reached_and_leaves_nothing(sim, gpu):
         assert session.instance.status == "running"
         assert session.instance.name.startswith("session-")
         assert session.ssh.host == "proxy.us-01.gpu-instance.novita.simulator"
-        assert session.jupyter.address.startswith("https://")
+        assert session.jupyter_lab.address.startswith("https://")
         assert session.endpoint(8000).startswith(f"https://{session.id}-8000.")
         with pytest.raises(ValidationError, match="8000/http, 22/tcp"):
             session.endpoint(81)

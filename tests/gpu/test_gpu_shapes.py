@@ -128,7 +128,7 @@ async def test_an_instance_is_read_in_every_form(clock):
             assert (instance.volume_mounts[0].id, instance.volume_mounts[0].size) == ("s", 30)
             assert instance.ports == [Port(80, "http", "https://e"), Port(22)]
             assert (instance.ssh.user, instance.ssh.host, instance.ssh.port) == ("root", "host.example", 2200)
-            assert (instance.jupyter.url, instance.spot_status) == ("https://j", "active")
+            assert (instance.jupyter_lab.url, instance.spot_status) == ("https://j", "active")
             assert (instance.free_storage_size, instance.keep_data_days) == (60, 7)
             assert instance.raw == detail
 
