@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .control import WriteOptions
+    from .cost import Cost
     from .instances import Instances
     from .jupyter import Kernel
     from .ports import PortLike
@@ -37,6 +38,10 @@ class Instance(InstanceData):
     async def refresh(self) -> Instance:
         """Read the instance anew."""
         return await self._instances.get(self.id)
+
+    async def cost(self) -> Cost:
+        """See `Instances.cost`."""
+        return await self._instances.cost(self.id)
 
     async def start(self, *, check: bool = False) -> None:
         """See `Instances.start`."""

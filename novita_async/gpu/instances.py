@@ -213,6 +213,7 @@ class Instances(Operations):
         on_exit: Literal["delete", "stop", "leave"] = "delete",
         start_timeout: float = _DEFAULT_WAIT,
         stall: float | None = None,
+        lifetime: float | None = None,
         **order: Unpack[Order],
     ) -> Session:
         """An instance for as long as a block: ordered, waited for, and deleted or stopped at the end.
@@ -226,13 +227,22 @@ class Instances(Operations):
             on_exit: "delete" it at the end of the block, "stop" it, or "leave" it running.
             start_timeout: seconds until it must be running.
             stall: seconds that it may stay in one passing status; None for as long as the rest allows.
+            lifetime: seconds after the order at which it is ended as `on_exit` says, whatever the block does then. A
+                client with a budget sets aside what it costs in that time, and wants to be told.
             order: as `create` takes it.
 
         Example:
             async with novita.gpu.instances.session(offers, image="ubuntu:24.04", ports=["8000/http"]) as session:
                 print(session.ssh.ssh_command, session.endpoint(8000))
         """
-        return Session(self, product_id, image, on_exit=on_exit, timeout=start_timeout, stall=stall, order=order)
+        return Session(
+            *(self, product_id, image),
+            on_exit=on_exit,
+            timeout=start_timeout,
+            stall=stall,
+            lifetime=lifetime,
+            order=order,
+        )
 
     # ----------------------------------------------------------------------------------------- reading
 

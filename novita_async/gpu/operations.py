@@ -10,15 +10,18 @@ from ..errors import NotFound, ValidationError
 from ..runtime.arguments import given
 from ..runtime.retry import Replay
 from .checks import Findings, checked_id
+from .cost import cost_of
 from .orders import written_envs
 from .ports import parsed
+from .products import Products
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
 
     from ..runtime.call import Call
-    from .control import Control, WriteOptions
+    from .control import Control, Options, WriteOptions
+    from .cost import Cost
     from .instance import Instance
     from .ports import PortLike
 
@@ -33,6 +36,27 @@ class Operations(ABC):
 
     @abstractmethod
     async def read(self, instance_id: str, **options: Any) -> Instance: ...
+
+    @property
+    def offers(self) -> Products:
+        """Where prices are looked up."""
+        return Products(self._control)
+
+    async def cost(self, instance_id: str, **options: Unpack[Options]) -> Cost:
+        """What an instance costs an hour as it is now, and what it has cost so far. It is read anew, and its product is
+        looked up where the platform tells no price with it.
+
+        Args:
+            instance_id: its id.
+            options: see `Options`.
+
+        Example:
+            cost = await novita.gpu.instances.cost(instance.id)
+            print(cost.so_far, "dollars, and", cost.per_hour, "more an hour")
+
+        Contract: gpu.md section 4.
+        """
+        return await cost_of(await self.read(instance_id, **options), self.offers, self._control.runtime.clock)
 
     # ----------------------------------------------------------------------------------------- its life
 

@@ -14,6 +14,7 @@ from ..instance import Instance
 from ..instances import Instances
 from ..products import BILLINGS
 from . import wire
+from .catalogue import V2Products
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ...runtime.call import Call
     from ...runtime.pages import Pages
     from ..control import Options, WriteOptions
-    from ..products import Billing
+    from ..products import Billing, Products
 
 __all__ = ["V2Instances"]
 
@@ -79,6 +80,11 @@ class V2Instances(Instances):
         return self._control.cursored(
             "/instances", Instance, query=query, adopt=lambda each: each.belong(self), **options
         )
+
+    @property
+    def offers(self) -> Products:
+        """Where prices are looked up: this API tells none with an instance."""
+        return V2Products(self._control)
 
     async def read(self, instance_id: str, **options: Any) -> Instance:
         """Read an instance; `options` may limit the attempts."""
