@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -9,10 +10,10 @@ from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder
+from .gpu_inside import metrics, ssh, watch
 from .options import All, Flag, Format, Limit, Page, Seconds, Several, Variables, Yes, pairs, split
-from .output import delete_each, each, paged, say, show, show_more, show_one
-from .pipes import STDOUT, write
-from .process import CannotGoOn, tell
+from .output import delete_each, each, paged, say, show, show_one
+from .process import CannotGoOn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from cyclopts import App
 
     from ..client import AsyncNovita
-    from ..gpu import CPUProduct, Instance, Product, SpotNotice, Usage
+    from ..gpu import CPUProduct, Instance, Product
+    from ..gpu.cost import Cost
     from .process import Stop
 
 __all__ = ["fill"]
@@ -52,40 +54,33 @@ _COLUMNS: dict[str, Callable[[Instance], object]] = {
     "product": lambda it: it.product_name,
     "cards": lambda it: it.gpu_num,
     "billing": lambda it: it.billing_mode,
+    "$/h": lambda it: it.price,
     "created": lambda it: it.created_at,
 }
-_FIELDS: dict[str, Callable[[Instance], object]] = {
-    **_COLUMNS,
-    "problem": lambda it: it.problem,
-    "$/h": lambda it: it.price,
-    "region": lambda it: it.cluster_name or it.cluster_id,
-    "image": lambda it: it.image_url,
-    "command": lambda it: it.command,
-    "vCPUs": lambda it: it.cpu_num,
-    "memory": lambda it: it.memory,
-    "disk": lambda it: it.rootfs_size,
-    "ports": lambda it: ", ".join(f"{port} {port.endpoint or ''}".strip() for port in it.ports),
-    "ssh": lambda it: it.ssh.ssh_command if it.ssh else None,
-    "jupyter": lambda it: it.jupyter_lab.address if it.jupyter_lab else None,
-    "taken back": lambda it: it.reclaimed_at,
-    "ends": lambda it: it.ends_at,
-    "started": lambda it: it.started_at,
-    "stopped": lambda it: it.stopped_at,
-}
-_USAGE: dict[str, Callable[[Usage], object]] = {
-    "cpu": lambda it: it.cpu[-1].value if it.cpu else None,
-    "memory": lambda it: it.memory[-1].value if it.memory else None,
-    "disk": lambda it: it.disk[-1].value if it.disk else None,
-    "gpu": lambda it: it.gpu.average[-1].value if it.gpu.average else None,
-    "gpu memory": lambda it: it.gpu_memory.average[-1].value if it.gpu_memory.average else None,
-    "at": lambda it: it.cpu[-1].time if it.cpu else None,
-}
-_NOTICES: dict[str, Callable[[SpotNotice], object]] = {
-    "id": lambda it: it.instance.id,
-    "stage": lambda it: it.stage,
-    "taken back": lambda it: it.reclaim_at,
-    "seconds left": lambda it: None if it.time_left is None else int(it.time_left),
-    "error": lambda it: it.error,
+_FIELDS: dict[str, Callable[[tuple[Instance, Cost]], object]] = {
+    "id": lambda it: it[0].id,
+    "name": lambda it: it[0].name,
+    "status": lambda it: it[0].status,
+    "problem": lambda it: it[0].problem,
+    "product": lambda it: it[0].product_name,
+    "cards": lambda it: it[0].gpu_num,
+    "billing": lambda it: it[0].billing_mode,
+    "$/h now": lambda it: it[1].per_hour,
+    "$ so far": lambda it: it[1].so_far,
+    "region": lambda it: it[0].cluster_name or it[0].cluster_id,
+    "image": lambda it: it[0].image_url,
+    "command": lambda it: it[0].command,
+    "vCPUs": lambda it: it[0].cpu_num,
+    "memory": lambda it: it[0].memory,
+    "disk": lambda it: it[0].rootfs_size,
+    "ports": lambda it: ", ".join(f"{port} {port.endpoint or ''}".strip() for port in it[0].ports),
+    "ssh": lambda it: it[0].ssh.ssh_command if it[0].ssh else None,
+    "jupyter": lambda it: it[0].jupyter_lab.address if it[0].jupyter_lab else None,
+    "taken back": lambda it: it[0].reclaimed_at,
+    "ends": lambda it: it[0].ends_at,
+    "created": lambda it: it[0].created_at,
+    "started": lambda it: it[0].started_at,
+    "stopped": lambda it: it[0].stopped_at,
 }
 
 
@@ -96,7 +91,7 @@ class Wanted:
 
     name: str | None = None
     "display name."
-    gpu_num: int = 1
+    count: Annotated[int, Parameter(name=["--count", "--gpu-num"])] = 1
     "cards."
     disk: int = 60
     "container disk in GB; about 60 are free."
@@ -109,7 +104,7 @@ class Wanted:
     entrypoint: str | None = None
     "instead of the image's own."
     region: str | None = None
-    "id of a cluster; any with stock when not given."
+    "id of a cluster or a part of its name; any with stock when not given."
     billing: Billing | None = None
     "onDemand when not given."
     months: int | None = None
@@ -127,11 +122,11 @@ class Wanted:
 
     def order(self) -> dict[str, Any]:
         """The arguments of `create`."""
-        same = ("name", "gpu_num", "command", "entrypoint", "billing", "months", "jupyter", "network_id")
+        same = ("name", "command", "entrypoint", "billing", "months", "jupyter", "network_id")
         return {
             **{name: getattr(self, name) for name in (*same, "image_auth_id", "min_cuda_version")},
+            "gpu_num": self.count,
             "rootfs_size": self.disk,
-            "cluster_id": self.region,
             "ports": split(self.port),
             "envs": pairs("--env", self.env) or None,
             "storages": pairs("--storage", self.storage, form="ID=PATH") or None,
@@ -213,8 +208,11 @@ async def list_(
 
 async def create(
     novita: AsyncNovita,
-    *product: str,
+    *product_ids: str,
     image: str,
+    product: Several = (),
+    gpu: str | None = None,
+    max_price: str | None = None,
     wanted: Wanted = Wanted(),
     wait: Flag = False,
     timeout: Annotated[Seconds | None, Parameter(name=["--timeout", "-t"])] = None,
@@ -223,14 +221,34 @@ async def create(
     """Order an instance, and print its id. It is billed until it is deleted.
 
     Args:
-        product: ids of products. Of several, the first that is in stock.
+        product_ids: ids of products. Of several, the first that is in stock.
         image: container image.
+        product: the same as the argument; may be given several times.
+        gpu: part of a card's name, in place of products: the cheapest that can be had.
+        max_price: dollars an hour for all the cards; with --gpu.
         wait: until it runs.
         timeout: seconds to wait, or a time such as 5m; half an hour when not given.
     """
-    if not product:
-        raise ValidationError("name a product: `novita-async gpu products` lists them")
-    instance = await novita.gpu.instances.create(list(product), image=image, **wanted.order())
+    named = [*product_ids, *split(product)]
+    if bool(named) == (gpu is not None):
+        raise ValidationError("name a product, as `novita-async gpu products` lists them, or a card with --gpu")
+    if max_price is not None and gpu is None:
+        raise ValidationError("--max-price goes with --gpu")
+    order = wanted.order()
+    region = None if wanted.region is None else await _region(novita, wanted.region)
+    offers = named
+    if gpu is not None:
+        found = await novita.gpu.products.find(
+            gpu=gpu,
+            count=wanted.count,
+            max_price=max_price,
+            billing=wanted.billing or ("monthly" if wanted.months else "onDemand"),
+            region=region,
+        )
+        offers = [offer.id for offer in found]
+        if not offers:
+            raise CannotGoOn(f"no {gpu} can be had like that: `novita-async gpu products --all` lists what there is")
+    instance = await novita.gpu.instances.create(offers, image=image, cluster_id=region, **order)
     up = await instance.wait_until("running", timeout=timeout) if wait else None
     await say(instance.id, _closed(up) if up else {"id": instance.id}, output)
 
@@ -243,7 +261,8 @@ async def get(novita: AsyncNovita, instance_id: str, /, *, output: Format = "pre
     """
     instance = await novita.gpu.instances.get(instance_id)
     if output == "pretty":
-        await show_one(instance, _FIELDS, output)
+        cost = await novita.gpu.instances.cost(instance_id)
+        await show_one((instance, cost), _FIELDS, output)
     else:
         await say("", _closed(instance), output)
 
@@ -295,7 +314,13 @@ async def _tell(novita: AsyncNovita, verb: str, status: str, ids: tuple[str, ...
             await room.wait_until(instance_id, status)
         return True
 
-    return await each(ids, one, {"start": "started", "stop": "stopped", "restart": "restarted"}[verb], output)
+    ways = {id_: asyncio.create_task(one(id_)) for id_ in dict.fromkeys(ids)}  # all at once, and told of in their order
+    try:
+        done = {"start": "started", "stop": "stopped", "restart": "restarted"}[verb]
+        return await each(ids, ways.__getitem__, done, output)
+    finally:
+        for way in ways.values():
+            way.cancel()
 
 
 async def delete(novita: AsyncNovita, *instance_ids: str, yes: Yes = False, output: Format = "pretty") -> int:
@@ -319,60 +344,18 @@ async def delete(novita: AsyncNovita, *instance_ids: str, yes: Yes = False, outp
     return await delete_each("instance", instance_ids, one, yes=yes, output=output)
 
 
-async def ssh(novita: AsyncNovita, instance_id: str, /) -> None:
-    """Print the command that logs in to an instance, and its password to standard error.
-
-    Args:
-        instance_id: its id.
-    """
-    login = (await novita.gpu.instances.get(instance_id)).ssh
-    if login is None or not login.host:
-        raise CannotGoOn(f"there is no way in to {instance_id} now: does it run?")
-    await write(STDOUT, f"{login.ssh_command or login.command}\n")
-    tell(f"password {login.password}")
-
-
-async def metrics(novita: AsyncNovita, instance_id: str, /, *, output: Format = "pretty") -> None:
-    """Tell how much of an instance is used: the last values, or with -o all those of the last minute.
-
-    Args:
-        instance_id: its id.
-    """
-    await show_one(await novita.gpu.metrics.get(instance_id), _USAGE, output)
-
-
-async def watch(
-    novita: AsyncNovita,
-    *instance_ids: str,
-    after: Literal["restart", "migrate"] | None = None,
-    every: Seconds = 15.0,
-    output: Format = "pretty",
-) -> None:
-    """Tell when spot instances are taken back, which is announced an hour ahead. Ends with Ctrl-C or the last of them.
-
-    Args:
-        instance_ids: their ids.
-        after: start them again when they were taken back, where they were or on another machine.
-        every: seconds between two looks, or a time such as 1m.
-    """
-    first = True
-    async with novita.gpu.spot.watch(list(instance_ids), after=after, every=every) as notices:
-        async for notice in notices:
-            if output == "pretty":
-                await show_more([notice], _NOTICES, output, titles=first)
-            else:
-                await show_more([_plain(notice)], {}, output, titles=first)
-            first = False
-
-
-def _plain(notice: SpotNotice) -> dict[str, Any]:
-    return {
-        "id": notice.instance.id,
-        "stage": notice.stage,
-        "reclaim_at": notice.reclaim_at,
-        "time_left": notice.time_left,
-        "error": str(notice.error) if notice.error else None,
-    }
+async def _region(novita: AsyncNovita, wanted: str) -> str:
+    """The id of a cluster that is named by it, or by a part of its name."""
+    clusters = await novita.gpu.clusters.list()
+    found = [it.id for it in clusters if it.id == wanted] or [
+        it.id for it in clusters if wanted.lower() in (it.name or "").lower()
+    ]
+    if len(found) != 1:
+        known = ", ".join(it.id for it in clusters)
+        raise ValidationError(
+            f"{'several regions are' if found else 'no region is'} called {wanted!r}; there are {known}"
+        )
+    return found[0]
 
 
 def _closed(instance: Instance) -> dict[str, Any]:

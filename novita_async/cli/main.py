@@ -5,7 +5,7 @@
 2    wrong usage, an argument that cannot be sent, or the extra `cli` is not installed
 130  ended by Ctrl-C or SIGTERM (the simulator: 0, because that is how it ends)
 
-`sandbox exec` and `sandbox connect` end as what they ran did.
+`sandbox exec`, `sandbox connect` and `gpu ssh` end as what they ran did.
 """
 
 from __future__ import annotations

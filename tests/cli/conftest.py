@@ -91,6 +91,14 @@ class Cloud:
         async with AsyncNovita(api_key=sim.api_key, base_url=sim.base_url, transport=sim.transport()) as novita:
             await novita.sandboxes.kill(sandbox_id)
 
+    def reclaim(self, instance_id: str, notice: float) -> None:
+        """Take a spot instance back, from any thread."""
+
+        async def on_its_loop() -> None:
+            self.simulator.gpu.reclaim(instance_id, notice=notice)
+
+        asyncio.run_coroutine_threadsafe(on_its_loop(), self._loop).result(10)
+
     def __enter__(self) -> Cloud:
         self._thread.start()
         self._started.result(10)
