@@ -85,7 +85,7 @@ class GPU:
         self.prewarms = Prewarms(control)
         self.jobs = Jobs(control, tasks)
         self.metrics = Metrics(Control(runtime, "/openapi/v1"))
-        self.spot = Spot(self.instances)
+        self.spot = Spot(self.instances, tasks)
         self._made_of = (runtime, tasks)
 
     @cached_property

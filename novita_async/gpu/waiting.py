@@ -42,7 +42,7 @@ class Board:
         self._lock = asyncio.Lock()
         self._listed: dict[str, Instance] = {}
         self._listed_number = 0
-        self._listed_at = -math.inf
+        self.listed_at = -math.inf  # when the last list was begun
         self.waiting = 0
         self.number = 0  # of the list that was begun last
 
@@ -70,12 +70,12 @@ class Board:
     async def recent(self, seconds: float, seen: int = -1) -> dict[str, Instance]:
         """All instances by id, as they were so many seconds ago at most, of a list with a higher number than `seen`."""
         async with self._lock:
-            if self._listed_number <= seen or self._clock.monotonic() - self._listed_at > seconds:
+            if self._listed_number <= seen or self._clock.monotonic() - self.listed_at > seconds:
                 self.number += 1
                 number, at = self.number, self._clock.monotonic()
                 pages = self._instances.pages({}, attempts=1, attempt=_POLL_LIMIT)
                 self._listed = {instance.id: instance async for instance in pages}
-                self._listed_number, self._listed_at = number, at
+                self._listed_number, self.listed_at = number, at
             return self._listed
 
 
