@@ -131,7 +131,8 @@ class Tab:
     def __init__(self, clock: Clock, budget: Budget | None) -> None:
         self._clock = clock
         self._budget = budget
-        self._reserved: Decimal | None = None
+        self._reserved: Decimal | None = None  # None where it is not counted
+        self._booked = Decimal(0)
         self._seconds = 0.0
         self._since: float | None = None
         self.per_hour: Decimal | None = None
@@ -186,17 +187,18 @@ class Tab:
         self._seconds, self._since = self.seconds, None
 
     def close(self, *, lost: bool = False) -> None:
-        """Book what it took, once.
+        """Book what it took, in place of what is set aside. Called again, it books what came to that.
 
         Args:
             lost: it may go on, and nobody knows for how long: book the most.
         """
-        self.rest()
+        if not lost:
+            self.rest()
         if self._budget is None or self._reserved is None:
             return
-        spent = self.cost.so_far or Decimal(0)
-        self._budget.book(self._reserved, max(self._reserved, spent) if lost else spent)
-        self._reserved = None
+        spent = max(self._booked, self.cost.so_far or Decimal(0), self._reserved if lost else Decimal(0))
+        self._budget.book(self._reserved, spent - self._booked)
+        self._reserved, self._booked = Decimal(0), spent
 
     def refused(self, error: BaseException) -> None:
         """Book what an order took that failed so: nothing, or the most where there may be an instance all the same."""

@@ -257,6 +257,17 @@ async def test_what_cannot_be_deleted_is_booked_as_the_most(sim, novita):
     assert (budget.spent, budget.reserved) == (Decimal("0.35"), 0)
 
 
+async def test_what_could_be_deleted_later_only_is_booked_for_all_its_time(sim, clock, novita):
+    budget = Budget(10)
+    sim.fault("POST", DELETE, Refuse.with_status(403))
+    async with novita.with_options(budget=budget).gpu.instances.session(PRODUCT, image="u", lifetime=60) as session:
+        await clock.sleep(90)
+        assert budget.reserved == 0
+        assert Decimal("0.0058") < budget.spent < Decimal("0.0059")  # the end of its lifetime failed
+        await clock.sleep(3600)
+    assert Decimal("0.359") < budget.spent == (await session.cost()).so_far < Decimal("0.3593")
+
+
 async def test_a_session_whose_caller_is_cancelled_is_booked_for_its_time(clock, novita):
     budget = Budget(10)
 
