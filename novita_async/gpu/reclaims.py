@@ -174,11 +174,12 @@ class Reclaims(Watch):
     def _step(self) -> float:
         """Seconds between two looks: the fewer, the nearer a reclaim is."""
         step = self._every
+        now, moment = self._clock.monotonic(), self._clock.time()
         for each in self._watched.values():
             if each.back is not None:
-                step = min(step, _AGAIN)
+                step = min(step, max(_AGAIN, each.back.due - now))
             elif each.stage and (at := each.instance.reclaimed_at) is not None:
-                step = min(step, max(_CLOSEST, abs(at.timestamp() - self._clock.time()) / 10))
+                step = min(step, max(_CLOSEST, abs(at.timestamp() - moment) / 10))
         return step
 
     async def _read(self, id_: str) -> Instance:
@@ -306,7 +307,7 @@ class Reclaims(Watch):
             if not passing(error):
                 self._give_up(each, error)
         back.works, back.acted = False, self._clock.monotonic()
-        back.due = back.acted + min(_LONGEST, _AGAIN * 2**back.failed if back.failed else _AGAIN)
+        back.due = back.acted + min(_LONGEST, _AGAIN * 2**back.failed)
 
     async def _welcome(self, each: _Watched, back: _Return) -> None:
         """Tell of an instance that runs again, with the details that a list lacks."""
