@@ -26,6 +26,7 @@ FACING = (
     *("account.search.WebSearch", "account.search.Exa", "account.search.Tavily", "simulator.ledger.Ledger"),
     *("gpu.serverless.Serverless", "gpu.serverless.EndpointHandle", "gpu.serverless.Endpoint"),
     *("gpu.Instances", "gpu.Instance", "gpu.Product", "gpu.Products"),
+    *("gpu.Kernel", "gpu.ExecutionStream", "gpu.Execution", "gpu.LogLines", "gpu.TerminalSocket"),
     *("sandbox.Sandboxes", "sandbox.Sandbox", "sandbox.Commands", "sandbox.Command", "sandbox.Files"),
     *("sandbox.Code", "sandbox.CodeStream", "sandbox.Execution", "sandbox.Result"),
     *("sandbox.SandboxHandle", "sandbox.Pool", "sandbox.PortSocket", "sandbox.PortAnswer", "sandbox.Projects"),

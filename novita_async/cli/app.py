@@ -73,6 +73,7 @@ def build(stop: Stop, words: Set[str] = frozenset()) -> App:
         task_seconds: _Seconds = 5.0,
         chunk_delay: _Seconds = 0.02,
         gpu_step_seconds: _Seconds = 1.0,
+        gpu_jupyter: Annotated[bool, Parameter(negative="")] = False,
         llm_upstream: Annotated[str | None, Parameter(validator=_local)] = None,
         require_isolation: Annotated[bool, Parameter(negative="")] = False,
     ) -> int:
@@ -89,6 +90,8 @@ def build(stop: Stop, words: Set[str] = frozenset()) -> App:
             task_seconds: how long a media task takes.
             chunk_delay: seconds between two chunks of a chat stream.
             gpu_step_seconds: how long a GPU instance stays in each state that it passes through.
+            gpu_jupyter: start a real Jupyter server for each GPU instance that was ordered with one. Its code runs on
+                this machine, isolated from nothing.
             llm_upstream: URL of an OpenAI-compatible server on this machine, such as http://127.0.0.1:8000/v1, that
                 answers the chats.
             require_isolation: refuse to make a sandbox unless bubblewrap isolates its commands from this machine.
@@ -104,6 +107,7 @@ def build(stop: Stop, words: Set[str] = frozenset()) -> App:
             task_seconds=task_seconds,
             chunk_delay=chunk_delay,
             gpu_step_seconds=gpu_step_seconds,
+            gpu_jupyter=gpu_jupyter,
             llm_upstream=llm_upstream,
             require_isolation=require_isolation,
         )

@@ -9,6 +9,9 @@ from .clusters import Cluster, Clusters
 from .control import Control
 from .instances import Instance, Instances
 from .jobs import Job, Jobs
+from .jupyter import ExecutionStream, Kernel
+from .jupyter_output import Clear, Display, Execution, Failure, Text
+from .logs import LogLines
 from .metrics import Metrics, Usage
 from .networks import Network, Networks
 from .ports import Port
@@ -19,6 +22,7 @@ from .session import Session
 from .spot import Spot, SpotNotice, SpotWatch
 from .storages import Storage, Storages
 from .templates import Template, Templates
+from .terminal import TerminalSocket
 
 if TYPE_CHECKING:
     from ..runtime.call import Runtime
@@ -28,12 +32,19 @@ if TYPE_CHECKING:
 __all__ = [
     "GPU",
     "CPUProduct",
+    "Clear",
     "Cluster",
     "Clusters",
+    "Display",
+    "Execution",
+    "ExecutionStream",
+    "Failure",
     "Instance",
     "Instances",
     "Job",
     "Jobs",
+    "Kernel",
+    "LogLines",
     "Metrics",
     "Network",
     "Networks",
@@ -52,6 +63,8 @@ __all__ = [
     "Storages",
     "Template",
     "Templates",
+    "TerminalSocket",
+    "Text",
     "Usage",
 ]
 

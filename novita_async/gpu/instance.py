@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from .cost import Cost
     from .instances import Instances
     from .jupyter import Kernel
+    from .logs import LogLines, Source
     from .ports import PortLike
+    from .terminal import TerminalSocket
 
 __all__ = ["Instance"]
 
@@ -148,4 +150,53 @@ class Instance(InstanceData):
             name=name,
             path=path,
             extra_headers=extra_headers,
+        )
+
+    def logs(
+        self, source: Source = "instance", *, follow: bool = True, extra_headers: Mapping[str, str] | None = None
+    ) -> LogLines:
+        """The lines of a log: `async with instance.logs() as lines: async for line in lines: ...`.
+
+        Args:
+            source: "instance" for what the container writes, "system" for what the platform does with the instance.
+            follow: wait for more until the instance is gone; else until nothing has come for two seconds.
+            extra_headers: for the requests of the log. The API key is not among what they send.
+
+        Contract: gpu.md section 6.
+        """
+        from .logs import LogLines
+
+        return LogLines(self, self._instances.runtime, source, follow=follow, headers=extra_headers)
+
+    async def terminal(
+        self,
+        *,
+        subprotocols: Sequence[str] = (),
+        extra_headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> TerminalSocket:
+        """The websocket of the web terminal: `async with await instance.terminal() as socket:`.
+
+        What is said over it is not documented: messages go in and out as they are. The login that the platform tells
+        is sent along, the API key is not.
+
+        Args:
+            subprotocols: those to choose from.
+            extra_headers: for the request that opens it.
+            timeout: seconds for opening it.
+
+        Raises:
+            ValidationError: no terminal is told, or a page for browsers, as version 1 has it.
+            ConnectError, ProtocolError: it cannot be opened.
+
+        Contract: gpu.md section 5; gpu_v2.openapi.yaml, PUT /gpus/v2/instances/{instance_id}/web-terminal.
+        """
+        from .terminal import open_terminal
+
+        return await open_terminal(
+            self._instances.runtime,
+            self.web_terminal,
+            subprotocols=subprotocols,
+            extra_headers=extra_headers,
+            timeout=timeout,
         )

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from uuid import uuid4
 
 from ..errors import (
+    APIError,
     CallTimeout,
     ClientClosed,
     ConnectionLost,
@@ -208,8 +209,8 @@ class KernelSocket:
                 await self.open()
             except NotFound as error:
                 raise StreamCut("the kernel is gone") from error
-            except (TransportError, ProtocolError, CallTimeout) as error:
-                if attempt == policy.attempts:
+            except (TransportError, ProtocolError, CallTimeout, APIError) as error:
+                if attempt == policy.attempts or isinstance(error, APIError):  # that one was repeated already
                     raise StreamCut(f"the connection to the kernel cannot be made again: {error}") from error
                 await runtime.naps.take(next(waits))
             else:

@@ -137,6 +137,8 @@ class Simulator:
             serverless endpoint takes to start.
         serverless: what serverless endpoints do, by their ids: functions, coroutine functions or async generator
             functions of a job's input, or of the JSON of a direct call. `echo` is always there.
+        gpu_jupyter: start a real Jupyter server for each GPU instance that was ordered with one. Its code runs on this
+            machine as whoever runs the simulator, and isolated from nothing. Wants the package jupyter_server.
         batch_seconds: how long a batch takes. One that takes longer than its window of 48 hours expires.
         llm_upstream: URL of an OpenAI-compatible server on this machine, such as "http://127.0.0.1:8000/v1", that
             answers the chats. It gets the API key along with them.
@@ -149,7 +151,7 @@ class Simulator:
         gpu: what befalls GPU instances: `reclaim`, `migrate`, `arrears`, `stock`.
 
     Raises:
-        ValidationError: `llm_upstream` is not on this machine.
+        ValidationError: `llm_upstream` is not on this machine, or what `gpu_jupyter` wants is not installed.
     """
 
     #: Where in-process clients find it. The name cannot exist, so a client without its transport cannot go astray.
@@ -167,6 +169,7 @@ class Simulator:
         webhooks: Transport | None = None,
         chunk_delay: float = 0.0,
         gpu_step_seconds: float = 1.0,
+        gpu_jupyter: bool = False,
         serverless: Mapping[str, Handler] | None = None,
         batch_seconds: float = 2.0,
         llm_upstream: str | None = None,
@@ -217,7 +220,12 @@ class Simulator:
         )
         unified = Unified(clock=self.clock, api_key=self.api_key, media=media, limits=self._limits)
         self.gpu = gpu = GPU(
-            clock=self.clock, api_key=self.api_key, seed=seed, step_seconds=gpu_step_seconds, ledger=ledger
+            clock=self.clock,
+            api_key=self.api_key,
+            seed=seed,
+            step_seconds=gpu_step_seconds,
+            ledger=ledger,
+            jupyter=gpu_jupyter,
         )
         self._serverless = Serverless(
             clock=self.clock,
@@ -255,6 +263,7 @@ class Simulator:
         self._closed.set()
         await self._hooks.aclose()
         await self._sandboxes.aclose()
+        await self.gpu.aclose()
         await self._serverless.aclose()
         await self._llm.aclose()
         await self._files.aclose()

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 import novita_async.simulator
-from novita_async import AsyncNovita
+from novita_async import AsyncNovita, Simulator
 from novita_async.errors import (
     CallTimeout,
     ClientClosed,
@@ -22,6 +22,7 @@ from novita_async.errors import (
     OutcomeUnknown,
     PermissionDenied,
     ProtocolError,
+    ServerError,
     StreamCut,
     ValidationError,
 )
@@ -29,7 +30,7 @@ from novita_async.gpu.jupyter_output import Clear, Display, Execution, Text
 from novita_async.gpu.jupyter_tally import Tally
 from novita_async.gpu.types import Jupyter
 from novita_async.wire.jupyter import KernelMessage, pack, unpack
-from tests.helpers import KEY
+from tests.helpers import KEY, inside
 
 TOKEN = "a-token-of-the-server"
 DRIVER = pathlib.Path(novita_async.simulator.__file__).parent / "gpu" / "drivers" / "jupyter.py"
@@ -309,6 +310,68 @@ async def test_a_wrong_token_is_told_and_the_api_key_never_gets_there(novita, la
     assert headers["authorization"] == f"token {TOKEN}"
     assert KEY not in str(headers)
     assert TOKEN not in repr(kernel)
+
+
+# ------------------------------------------------------------------------------------- of the simulator
+
+
+@real
+async def test_an_instance_of_the_simulator_has_a_real_server_when_asked_which_ends_with_it():
+    async with Simulator(gpu_jupyter=True, gpu_step_seconds=0.02) as sim, inside(sim) as novita:
+        order = {"image": "pytorch", "jupyter": True, "envs": {"GREETING": "hello"}}
+        async with novita.gpu.instances.session("4090.16c62g.os", **order) as session:
+            kernel = await session.instance.jupyter().start()
+            assert (await kernel.execute("import os; os.environ['GREETING']")).text == "'hello'"
+            pid = int((await kernel.execute("os.getpid()")).text)
+            cut_off = asyncio.create_task(kernel.execute("while True: pass"))
+            await session.restart()
+            with pytest.raises(StreamCut, match="cannot be made again"):
+                await cut_off
+            await ended(pid)
+            with pytest.raises(PermissionDenied):  # another server, with another token
+                await kernel.aclose()
+            assert KEY not in str(sim.requests)
+        with pytest.raises(ServerError, match="no Jupyter server runs there"):
+            await session.instance.jupyter().start()
+
+
+async def ended(pid):
+    async with asyncio.timeout(SLOW):
+        while pathlib.Path(f"/proc/{pid}/cmdline").exists() and pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+            await asyncio.sleep(0.02)
+
+
+@real
+@pytest.mark.acceptance
+async def test_what_a_killed_simulator_had_started_ends_with_it():
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "novita_async", "simulator", "--gpu-jupyter", "--gpu-step-seconds", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        told = {}
+        while "NOVITA_BASE_URL" not in told:
+            name, _, value = (await process.stdout.readline()).decode().removeprefix("export ").partition("=")
+            told[name] = value.strip()
+        async with AsyncNovita(api_key=told["NOVITA_API_KEY"], base_url=told["NOVITA_BASE_URL"]) as novita:
+            instance = await novita.gpu.instances.create("4090.16c62g.os", image="pytorch", jupyter=True)
+            instance = await instance.wait_until("running")
+            kernel = await instance.jupyter().start()
+            pids = (await kernel.execute("import os; print(os.getpid(), os.getppid())", timeout=SLOW)).stdout
+            process.kill()
+            for pid in map(int, pids.split()):
+                await ended(pid)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def test_a_simulator_without_the_package_says_so(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValidationError, match="wants the package jupyter_server"):
+        Simulator(gpu_jupyter=True)
 
 
 # ------------------------------------------------------------------------------------------ without one

@@ -13,6 +13,8 @@ from ...errors import ValidationError
 from .. import keys
 from .extras import Extras
 from .extras2 import Extras2
+from .jupyter import Jupyters
+from .logs import Logs
 from .things import Things
 from .v1 import V1
 from .v2 import V2
@@ -36,17 +38,30 @@ class GPU:
         seed: decides ids, ports and passwords.
         step_seconds: how long an instance stays in each state that it passes through.
         ledger: where what is used is booked.
+        jupyter: start a real Jupyter server for each instance that was ordered with one.
     """
 
-    def __init__(self, *, clock: Clock, api_key: str, seed: int, step_seconds: float, ledger: Ledger) -> None:
+    def __init__(
+        self, *, clock: Clock, api_key: str, seed: int, step_seconds: float, ledger: Ledger, jupyter: bool = False
+    ) -> None:
         self._keys = keys.Keys(api_key, keys.GPU)
         self._world = World(clock=clock, seed=seed, step=step_seconds, ledger=ledger)
         self._things = Things(self._world)
+        self._logs = Logs(self._world)
+        self._jupyters = self._world.jupyters = Jupyters(self._world) if jupyter else None
 
     def routes(self, router: Router) -> None:
         world, things = self._world, self._things
         for api in (V1(world), Extras(world, things), V2(world), Extras2(world, things)):
             api.routes(router, self._keys.guard)
+        self._logs.routes(router)
+        if self._jupyters is not None:
+            self._jupyters.routes(router)
+
+    async def aclose(self) -> None:
+        """End the Jupyter servers. Safe to call twice."""
+        if self._jupyters is not None:
+            await self._jupyters.aclose()
 
     def reclaim(self, instance_id: str, *, notice: float = 3600.0) -> None:
         """Take a spot instance back: it is announced now and done after `notice` seconds.
@@ -59,6 +74,9 @@ class GPU:
             raise ValidationError(f"instance {instance_id} is not spot, so it is not taken back")
         machine.notified = self._world.now
         machine.reclaimed = self._world.now + notice
+        machine.story.append((self._world.clock.time() + notice + machine.own_step, "exited"))
+        if self._jupyters is not None:
+            self._world.clock.call_later(notice + machine.own_step, self._jupyters.sweep)
         self._world.ledger.end(instance_id, at=self._world.clock.time() + notice + machine.own_step)
 
     def migrate(self, instance_id: str) -> None:

@@ -57,6 +57,7 @@ class Machine(msgspec.Struct, kw_only=True):
     own_step: float  # of the simulator, for what no outcome speaks of
     operation: str = "create"
     path: tuple[str, ...] = ()  # the statuses of what it was last told
+    story: list[tuple[float, str]] = []  # all statuses that it has had and will have, with their Unix seconds
     outcome: Outcome | None = None
     starts: int = 0
     started: float | None = None

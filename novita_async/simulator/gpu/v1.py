@@ -11,6 +11,7 @@ from msgspec import Meta
 from ...catalog.gpu_life import LIFE
 from ..router import Call, json_reply
 from ..stock import CLUSTERS, CPU_PRODUCTS, MAX_ROOTFS, PRODUCTS
+from .logs import log_address
 from .machines import Machine, Order
 from .world import World, number, refuse
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ...transport.protocol import Reply
     from ..router import Endpoint, Router
 
-__all__ = ["DOMAIN", "PREFIX", "V1", "Env", "endpoint_of", "login", "paged", "read"]
+__all__ = ["DOMAIN", "PREFIX", "V1", "Env", "endpoint_of", "jupyter_address", "login", "paged", "read"]
 
 PREFIX = "/gpu-instance/openapi/v1"
 DOMAIN = "gpu-instance.novita.simulator"
@@ -264,7 +265,7 @@ class V1:
     async def _detail(self, call: Call) -> Reply:
         if not (identifier := call.query.get("instanceId", "")):
             raise refuse("VALIDATOR_PARAM", "instanceId is missing")
-        return json_reply(self._full(self._world.find(identifier)))
+        return json_reply(await self._full(self._world.find(identifier), call.origin))
 
     async def _list(self, call: Call) -> Reply:
         """List what has not been removed, the newest first. Pages count from 1; 0 is the first page too."""
@@ -328,13 +329,13 @@ class V1:
             found.append({"type": "network", "id": id_, "size": str(size) if text else size, "mountPath": path})
         return found
 
-    def _full(self, machine: Machine) -> dict[str, Any]:
+    async def _full(self, machine: Machine, origin: str) -> dict[str, Any]:
         """An instance in detail: where it is reached is told only while it runs."""
         world, order, brief = self._world, machine.order, self._brief(machine)
         up = brief["status"] == "running"
         host = f"{machine.cluster}.{DOMAIN}"
         base, password = login(world, machine)
-        address = f"https://{machine.id}-{order.jupyter}.{host}" if order.jupyter and up else ""
+        address = await jupyter_address(world, machine, origin)
         running = [
             job for job in world.jobs.values() if job.instance == machine.id and job.state(world.now) == "running"
         ]
@@ -364,7 +365,11 @@ class V1:
                 "address": address,
                 "isRunning": bool(address),
             },
-            "connectComponentLog": {"systemLogAddress": "", "instanceLogAddress": "", "isRunning": False},
+            "connectComponentLog": {
+                "systemLogAddress": log_address(world, machine, "system", origin),
+                "instanceLogAddress": log_address(world, machine, "instance", origin),
+                "isRunning": True,
+            },
             "freeStorageSize": 60,
             "keepDataDay": 7,
         }
@@ -374,6 +379,15 @@ def login(world: World, machine: Machine) -> tuple[int, str]:
     """Port and password, which change with every start (contract/gpu.md 5)."""
     luck = world.digest(machine.id, machine.starts)
     return 20000 + int(luck[:4], 16) % 10000, luck[4:20]
+
+
+async def jupyter_address(world: World, machine: Machine, origin: str) -> str:
+    """Where JupyterLab is reached while the instance runs; "" without one."""
+    if not machine.order.jupyter or machine.status(world.now) != "running":
+        return ""
+    if world.jupyters is not None:
+        return await world.jupyters.address(machine, origin)
+    return f"https://{machine.id}-{machine.order.jupyter}.{machine.cluster}.{DOMAIN}"
 
 
 def endpoint_of(world: World, machine: Machine, index: int) -> str:

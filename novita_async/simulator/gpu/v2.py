@@ -12,8 +12,9 @@ from msgspec import Meta
 
 from ..router import Call, json_reply
 from ..stock import CLUSTERS, CPU_PRODUCTS, MAX_ROOTFS, PRODUCTS, Product
+from .logs import log_address
 from .machines import MONTH, Machine, Order
-from .v1 import DOMAIN, Env, endpoint_of, login, read
+from .v1 import DOMAIN, Env, endpoint_of, jupyter_address, login, read
 from .world import World, number, refuse
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ class V2:
 
     async def _detail(self, call: Call) -> Reply:
         machine = self._find(call)
-        return json_reply({**self._brief(machine), "tools": self._tools(machine)})
+        return json_reply({**self._brief(machine), "tools": await self._tools(machine, call.origin)})
 
     async def _operate(self, call: Call) -> Reply:
         name = "delete" if call.method == "DELETE" else call.path.rpartition("/")[2]
@@ -383,7 +384,7 @@ class V2:
             "owner_id": "simulator",
         }
 
-    def _tools(self, machine: Machine) -> dict[str, Any]:
+    async def _tools(self, machine: Machine, origin: str) -> dict[str, Any]:
         """How it is reached, which is told while it runs."""
         up = machine.status(self._world.now) == "running"
         host = f"{machine.cluster}.{DOMAIN}"
@@ -393,7 +394,7 @@ class V2:
             "jupyter": {
                 "enabled": bool(jupyter),
                 "port": jupyter,
-                "endpoint": f"https://{machine.id}-{jupyter}.{host}" if jupyter and up else "",
+                "endpoint": await jupyter_address(self._world, machine, origin),
             },
             "ssh": {
                 "command": f"ssh -p {port} root@proxy.{host}" if up else "",
@@ -406,7 +407,10 @@ class V2:
                 "username": "root" if terminal else "",
                 "password": password if terminal else "",
             },
-            "log": {"instance_endpoint": "", "system_endpoint": ""},
+            "log": {
+                "instance_endpoint": log_address(self._world, machine, "instance", origin),
+                "system_endpoint": log_address(self._world, machine, "system", origin),
+            },
         }
 
 

@@ -20,6 +20,7 @@ from .machines import MONTH, Machine, Order
 if TYPE_CHECKING:
     from ...runtime.clock import Clock
     from ..ledger import Ledger
+    from .jupyter import Jupyters
 
 __all__ = ["Job", "Network", "Storage", "World", "number", "refuse"]
 
@@ -108,6 +109,7 @@ class World:
         self.jobs: dict[str, Job] = {}
         self.cards: dict[str, int] = {}  # by product, where a test has said so
         self.arrears = False
+        self.jupyters: Jupyters | None = None  # real ones, where they were asked for
         self._seed = seed
         self._count = itertools.count(1)
 
@@ -226,6 +228,17 @@ class World:
         if operation == "start":
             machine.notified = machine.reclaimed = None
         self._meter(machine)
+        self._tell_story(machine)
+        if self.jupyters is not None:
+            self.jupyters.sweep()
+
+    def _tell_story(self, machine: Machine) -> None:
+        """Note what comes, in place of what would have come."""
+        moment, path = self.clock.time(), [*machine.path]
+        if machine.outcome is not None and machine.outcome.status is not None:
+            path[-1] = machine.outcome.status or "exited"
+        machine.story = [each for each in machine.story if each[0] <= moment]
+        machine.story += [(moment + number * machine.step, status) for number, status in enumerate(path)]
 
     def _meter(self, machine: Machine) -> None:
         """Let it be paid by time in those of its statuses, from now on, that are paid for."""

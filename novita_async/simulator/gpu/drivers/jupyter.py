@@ -1,6 +1,7 @@
 """A Jupyter server for an instance of the simulator: on loopback, and gone when its standard input ends.
 
-It writes its port to standard output. Its token is in JUPYTER_TOKEN. All that it keeps is in a directory of its own.
+Its argument is the path below which it is, and its token is in JUPYTER_TOKEN. It writes its port to standard output.
+All that it keeps is in a directory of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 
 def main() -> None:
@@ -22,7 +24,9 @@ def main() -> None:
         os.environ[f"JUPYTER_{name.upper()}_DIR"] = f"{base}/{name}"
     os.environ["IPYTHONDIR"] = f"{base}/ipython"
     os.mkdir(f"{base}/root")
-    sys.modules["rfc3987_syntax"] = None  # for one format in JSON Schema, and three quarters of the time to load
+    sys.modules["rfc3987_syntax"] = cast(
+        "Any", None
+    )  # for one format in JSON Schema, and three quarters of the time to load
     from jupyter_server.serverapp import ServerApp
 
     app = ServerApp(
@@ -30,11 +34,14 @@ def main() -> None:
         port=0,
         open_browser=False,
         allow_root=True,
+        allow_remote_access=True,  # by whatever name the simulator is reached: there is a token
+        base_url=sys.argv[1] if sys.argv[1:] else "/",
         root_dir=f"{base}/root",
         log_level="CRITICAL",
     )
     app.initialize([], find_extensions=False)
-    app.io_loop.add_callback(tell, app.port)  # after the callback that lets it listen
+    loop: Any = app.io_loop
+    loop.add_callback(tell, app.port)  # after the callback that lets it listen
     app.start()
 
 
