@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from ..errors import ValidationError
 from .account import adder
-from .gpu_inside import metrics, ssh, watch
+from .gpu_inside import logs, metrics, ssh, watch
 from .options import All, Flag, Format, Limit, Page, Seconds, Several, Variables, Yes, pairs, split
 from .output import delete_each, each, paged, say, show, show_one
 from .process import CannotGoOn
@@ -145,6 +145,7 @@ def fill(app: App, stop: Stop) -> None:
     add(restart, "restart")
     add(delete, "delete", "rm")
     add(ssh, "ssh")
+    add(logs, "logs")
     add(metrics, "metrics")
     add(watch, "watch")
 

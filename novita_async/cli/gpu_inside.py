@@ -1,4 +1,4 @@
-"""`gpu ssh`, `gpu metrics` and `gpu watch`: the way into instances, and what becomes of them."""
+"""`gpu ssh`, `gpu logs`, `gpu metrics` and `gpu watch`: the way into instances, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..client import AsyncNovita
     from ..gpu import Instance, SpotNotice, Usage
 
-__all__ = ["metrics", "ssh", "watch"]
+__all__ = ["logs", "metrics", "ssh", "watch"]
 
 _EVERY = 3.0  # seconds between two looks at statuses
 
@@ -89,6 +89,27 @@ async def ssh(
             process.terminate()
             await process.wait()
         raise
+
+
+async def logs(
+    novita: AsyncNovita,
+    instance_id: str,
+    /,
+    *,
+    system: Flag = False,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
+) -> None:
+    """Print the log of an instance: what its container writes.
+
+    Args:
+        instance_id: its id.
+        system: what the platform does with the instance, in place of that.
+        follow: go on until the instance is gone.
+    """
+    instance = await novita.gpu.instances.get(instance_id)
+    async with instance.logs("system" if system else "instance", follow=follow) as lines:
+        async for line in lines:
+            await write(STDOUT, f"{line}\n")
 
 
 async def metrics(novita: AsyncNovita, instance_id: str, /, *, output: Format = "pretty") -> None:

@@ -59,7 +59,7 @@ def test_an_instance_is_made_used_and_deleted(command: Command) -> None:
     code, _, errors = command("gpu", "ssh", id_)
     assert (code, "does it run?" in errors) == (1, True)
     assert done(command, "start", id_, "--wait") == f"started {id_}\n"
-    assert done(command, "restart", id_, "--wait") == f"restarted {id_}\n"
+    assert done(command, "restart", id_) == f"restarted {id_}\n"
     assert done(command, "delete", id_, "--yes") == f"deleted {id_}\n"
 
 
@@ -89,6 +89,16 @@ def test_an_instance_that_is_deleted_or_fails_is_followed_to_its_end(command: Co
     code, output, errors = command("gpu", "watch", "--every", "20ms")
     assert (code, errors) == (1, "")
     assert output.splitlines()[-1].split("\t")[::3] == [id_, "no such image"]
+
+
+def test_logs_are_followed(command: Command) -> None:
+    id_ = done(command, "create", PRODUCT, "--image", "ubuntu", "--command", "train", "--wait").strip()
+    for more, line in (((), "$ train"), (("--system",), "the container runs")):
+        threading.Timer(0.4, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
+        code, lines, errors = command("gpu", "logs", id_, "--follow", *more)
+        assert (code, errors) == (130, "")
+        assert any(each.endswith(line) for each in lines.splitlines())
+    assert command("gpu", "logs", "none")[0] == 1
 
 
 def test_the_program_ssh_logs_in(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
