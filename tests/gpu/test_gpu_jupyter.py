@@ -14,7 +14,7 @@ import sys
 import pytest
 
 import novita_async.simulator
-from novita_async import AsyncNovita, Simulator
+from novita_async import AsyncNovita, RetryPolicy, Simulator
 from novita_async.errors import (
     CallTimeout,
     ClientClosed,
@@ -310,6 +310,8 @@ async def test_a_wrong_token_is_told_and_the_api_key_never_gets_there(novita, la
     assert headers["authorization"] == f"token {TOKEN}"
     assert KEY not in str(headers)
     assert TOKEN not in repr(kernel)
+    without = machine(novita, lab.partition("?")[0]).jupyter()._server._headers
+    assert without["cookie"] == f"_xsrf={without['x-xsrftoken']}"
 
 
 # ------------------------------------------------------------------------------------- of the simulator
@@ -317,22 +319,26 @@ async def test_a_wrong_token_is_told_and_the_api_key_never_gets_there(novita, la
 
 @real
 async def test_an_instance_of_the_simulator_has_a_real_server_when_asked_which_ends_with_it():
-    async with Simulator(gpu_jupyter=True, gpu_step_seconds=0.02) as sim, inside(sim) as novita:
+    once = RetryPolicy(attempts=1)
+    async with Simulator(gpu_jupyter=True, gpu_step_seconds=0.02) as sim, inside(sim, retry=once) as novita:
         order = {"image": "pytorch", "jupyter": True, "envs": {"GREETING": "hello"}}
         async with novita.gpu.instances.session("4090.16c62g.os", **order) as session:
             kernel = await session.instance.jupyter().start()
             assert (await kernel.execute("import os; os.environ['GREETING']")).text == "'hello'"
             pid = int((await kernel.execute("os.getpid()")).text)
             cut_off = asyncio.create_task(kernel.execute("while True: pass"))
-            await session.restart()
+            running = session.instance
+            await session.stop()
             with pytest.raises(StreamCut, match="cannot be made again"):
                 await cut_off
             await ended(pid)
-            with pytest.raises(PermissionDenied):  # another server, with another token
+            with pytest.raises(ServerError, match="no Jupyter server runs there"):
                 await kernel.aclose()
+            with pytest.raises(ServerError, match="no Jupyter server runs there"):
+                await running.jupyter().start()
+            with pytest.raises(ValidationError, match="exited"):
+                session.instance.jupyter()
             assert KEY not in str(sim.requests)
-        with pytest.raises(ServerError, match="no Jupyter server runs there"):
-            await session.instance.jupyter().start()
 
 
 async def ended(pid):
@@ -422,6 +428,21 @@ def test_what_is_replayed_counts_once_and_numbers_that_are_missing_only_where_a_
     for message in (said(5), said(6, "execute_reply", channel="shell"), said(7, **IDLE)):
         gap.take(message)
     assert gap.lost == "2 of its messages"
+
+
+def test_a_request_whose_last_message_got_lost_is_whole_when_all_before_its_reply_are_there():
+    for missing in ((), (3,)):
+        tally = Tally("ask")
+        tally.take(said(1, **BUSY))
+        tally.dropped()
+        for number in {2, 3} - {*missing}:
+            tally.take(said(number))
+        tally.take(said(4, "execute_reply", channel="shell"))
+        tally.probe("probe")
+        tally.take(said(7, "kernel_info_reply", parent="probe", channel="shell"))
+        tally.take(said(8, parent="probe", **IDLE))
+        assert tally.over
+        assert tally.lost == ("1 of its messages" if missing else "")
 
 
 def test_a_later_answer_tells_that_the_end_got_lost():
