@@ -13,7 +13,7 @@ from .account import adder
 from .gpu_inside import logs, metrics, ssh, watch
 from .options import All, Flag, Format, Limit, Page, Seconds, Several, Variables, Yes, pairs, split
 from .output import delete_each, each, paged, say, show, show_one
-from .process import CannotGoOn
+from .process import CannotGoOn, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +33,13 @@ _PRODUCTS: dict[str, Callable[[Product], object]] = {
     "id": lambda it: it.id,
     "name": lambda it: it.name,
     "$/h": lambda it: it.price,
-    "spot $/h": lambda it: it.spot_price,
-    "vCPUs": lambda it: it.cpu_per_gpu,
-    "memory": lambda it: it.memory_per_gpu,
-    "stock": lambda it: it.inventory_state if it.available else "none",
+    "spot": lambda it: it.price_for("spot"),
+    "vCPU, GB": lambda it: f"{it.cpu_per_gpu}, {it.memory_per_gpu}",
     "regions": lambda it: ", ".join(it.regions or ["all"]),
+}
+_ALL_PRODUCTS: dict[str, Callable[[Product], object]] = {
+    **_PRODUCTS,
+    "stock": lambda it: it.inventory_state if it.available else "none",
 }
 _CPU_PRODUCTS: dict[str, Callable[[CPUProduct], object]] = {
     "id": lambda it: it.id,
@@ -51,11 +53,9 @@ _COLUMNS: dict[str, Callable[[Instance], object]] = {
     "id": lambda it: it.id,
     "name": lambda it: it.name,
     "status": lambda it: it.status,
-    "product": lambda it: it.product_name,
-    "cards": lambda it: it.gpu_num,
+    "product": lambda it: it.product_name if (it.gpu_num or 1) < 2 else f"{it.gpu_num} x {it.product_name}",
     "billing": lambda it: it.billing_mode,
     "$/h": lambda it: it.price,
-    "created": lambda it: it.created_at,
 }
 _FIELDS: dict[str, Callable[[tuple[Instance, Cost]], object]] = {
     "id": lambda it: it[0].id,
@@ -178,7 +178,7 @@ async def products(
     if cpu:
         await show(await room.list_cpu(name=name, cluster_id=region), _CPU_PRODUCTS, output)
     elif all:
-        await show(await room.list(name=name, cluster_id=region, billing=billing), _PRODUCTS, output)
+        await show(await room.list(name=name, cluster_id=region, billing=billing), _ALL_PRODUCTS, output)
     else:
         found = await room.find(gpu=name, count=count, billing=billing, region=region, max_price=max_price)
         await show(found, _PRODUCTS, output)
@@ -250,8 +250,17 @@ async def create(
         if not offers:
             raise CannotGoOn(f"no {gpu} can be had like that: `novita-async gpu products --all` lists what there is")
     instance = await novita.gpu.instances.create(offers, image=image, cluster_id=region, **order)
-    up = await instance.wait_until("running", timeout=timeout) if wait else None
-    await say(instance.id, _closed(up) if up else {"id": instance.id}, output)
+    if not wait or output == "pretty":
+        await say(instance.id, {"id": instance.id}, output)
+    if not wait:
+        return
+    try:
+        up = await instance.wait_until("running", timeout=timeout)
+    except BaseException:
+        tell(f"{instance.id} is there, and is billed until it is deleted")
+        raise
+    if output != "pretty":
+        await say("", _closed(up), output)
 
 
 async def get(novita: AsyncNovita, instance_id: str, /, *, output: Format = "pretty") -> None:

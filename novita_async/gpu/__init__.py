@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .clusters import Cluster, Clusters
 from .control import Control
+from .cost import Cost
 from .instances import Instance, Instances
 from .jobs import Job, Jobs
 from .jupyter import ExecutionStream, Kernel
@@ -35,6 +36,7 @@ __all__ = [
     "Clear",
     "Cluster",
     "Clusters",
+    "Cost",
     "Display",
     "Execution",
     "ExecutionStream",

@@ -86,9 +86,15 @@ def test_an_instance_that_is_deleted_or_fails_is_followed_to_its_end(command: Co
     assert done(command, "watch", id_, "--every", "20ms").splitlines()[-1].split("\t")[2] == "removed"
     cloud.simulator.fault("POST", "/gpu-instance/openapi/v1/gpu/instance/create", Outcome.failed("no such image"))
     id_ = done(command, "create", PRODUCT, "--image", "ubuntu").strip()
+    args = ["create", PRODUCT, "--image", "ubuntu", "--wait", "--timeout", "0.05"]
+    code, output, errors = command("gpu", *args)
+    assert (code, output) == (1, f"{errors.split()[1]}\n")
+    assert "is billed until it is deleted" in errors
+    done(command, "delete", output.strip(), "--yes")
+    assert data(command, *args[:-2])["status"] == "running"
     code, output, errors = command("gpu", "watch", "--every", "20ms")
     assert (code, errors) == (1, "")
-    assert output.splitlines()[-1].split("\t")[::3] == [id_, "no such image"]
+    assert [id_, "no such image"] in [line.split("\t")[::3] for line in output.splitlines()]
 
 
 def test_logs_are_followed(command: Command) -> None:
