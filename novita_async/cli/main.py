@@ -56,8 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except cyclopts.CycloptsError as error:
-        inside = isinstance(error, cyclopts.UnknownOptionError) and (error.command_chain or [""])[-1] in ("exec", "ex")
-        hint = " The options of a command stand behind --: sandbox exec ID -- ls -l" if inside else ""
+        name = (error.command_chain or [""])[-1] if isinstance(error, cyclopts.UnknownOptionError) else ""
+        example = {"exec": "sandbox exec", "ex": "sandbox exec", "ssh": "gpu ssh"}.get(name)
+        hint = f" The options of a command stand behind --: {example} ID -- ls -l" if example else ""
         return _fail(_line(error) + hint, 2)
     except ValidationError as error:
         return _fail(_line(error), 2)

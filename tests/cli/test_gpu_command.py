@@ -149,6 +149,7 @@ def test_what_does_not_work_says_so(command: Command) -> None:
         (("create", PRODUCT, "--image", "ubuntu", "--region", "mars"), 2, "no region is called 'mars'; there are us"),
         (("create", PRODUCT, "--image", "ubuntu", "--region", "-0"), 2, "several regions are called '-0'"),
         (("watch", "--spot"), 2, "no instance to watch"),
+        (("ssh", "none", "ls", "-l"), 2, "gpu ssh ID -- ls -l"),
         (("watch", "--after", "restart"), 2, "goes with --spot"),
         (("watch", "none"), 1, "does not exist"),
         (("delete", "none", "--yes"), 1, "none"),
