@@ -218,10 +218,17 @@ class KernelSocket:
 
     async def _be_noticed(self) -> None:
         """Wait until the server knows that this client was away: until then it keeps nothing for it. It may have
-        other clients, so not for long."""
+        other clients, so not for long.
+
+        When a kernel is idle, the server tries its channels before it gives what it has kept, and what the kernel says
+        just then goes under. So one that is about to begin gets the time for it, and one that has ended to tell all.
+        """
+        noticed = False
         for _ in range(_GRACES):
-            if not (await self._server.get(self._kernel_id)).connections:
+            kernel = await self._server.get(self._kernel_id)
+            if not kernel.connections and (noticed or kernel.execution_state == "busy"):
                 return
+            noticed = not kernel.connections
             await self._server.runtime.naps.take(_GRACE_SECONDS)
 
     async def _let_go(self) -> None:

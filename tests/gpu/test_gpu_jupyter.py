@@ -10,6 +10,7 @@ import pathlib
 import struct
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
@@ -89,7 +90,8 @@ async def kernel(novita, lab, joined):
 
 def cut(kernel):
     """Break the connection, as a network does."""
-    kernel.socket._socket.transport.abort()
+    if kernel.socket._socket is not None:
+        kernel.socket._socket.transport.abort()
 
 
 async def noticed(kernel):
@@ -174,6 +176,28 @@ async def test_what_a_kernel_says_while_the_connection_is_away_comes_once_and_in
 @pytest.mark.acceptance
 async def test_100_executions_with_10_dropped_connections_give_every_output_once_and_in_order(kernel, tmp_path):
     await run_with_drops(kernel, tmp_path, executions=100, drops=10)
+
+
+@real
+@pytest.mark.acceptance
+async def test_connections_that_drop_at_any_moment_give_every_output_once_in_order_or_an_error_that_tells(kernel):
+    dice, whole, told = Random(7), 0, 0
+    expected = "".join(f"{number}\n" for number in range(30))
+    code = "import time\nfor number in range(30): print(number, flush=True); time.sleep(0.002)"
+    for _ in range(60):
+        timer = asyncio.get_running_loop().call_later(dice.uniform(0.0, 0.12), cut, kernel)
+        try:
+            execution = await kernel.execute(code, timeout=SLOW)
+        except (StreamCut, OutcomeUnknown) as error:
+            told += 1
+            numbers = [int(line) for line in error.partial.stdout.split()]
+            assert numbers == sorted(set(numbers))
+        else:
+            whole += 1
+            assert execution.stdout == expected
+        timer.cancel()
+    assert whole
+    assert whole + told == 60
 
 
 async def run_with_drops(kernel, tmp_path, *, executions, drops):
