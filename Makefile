@@ -18,7 +18,7 @@ test: lint types
 
 # What takes minutes, or is somebody else's: acceptance/README.md. Its parts keep two processors busy by themselves.
 acceptance: $(VENV)/$(HERE)-dev
-	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -m acceptance -n 2 --dist worksteal
+	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -o asyncio_debug=true -m '' -n 2 --dist worksteal
 	$(BIN)/python -m pytest -p acceptance.complete --over-sockets -n 2 --dist worksteal tests/sandbox
 	$(BIN)/python -m pytest -p acceptance.complete -o faulthandler_timeout=600 -m acceptance acceptance
 

@@ -74,7 +74,7 @@ async def test_through_a_pipe_it_prints_lines_and_leaves_its_files(tmp_path: pat
     assert all(line.split()[2] in ("chat", "media", "sandbox", "gpu") for line in events)
 
 
-@pytest.mark.parametrize("controlling", [True, False])
+@pytest.mark.parametrize("controlling", [True, pytest.param(False, marks=pytest.mark.acceptance)])
 async def test_on_a_terminal_it_draws_panels_and_gives_the_terminal_back(
     tmp_path: pathlib.Path, controlling: bool
 ) -> None:
@@ -186,6 +186,7 @@ async def test_a_signal_while_something_is_being_made_takes_it_back(
     check_gone(sim, words)
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize("text", ["demo, live", "2000 points", "txt2img  ", "ordered"])
 async def test_ctrl_c_at_other_moments_leaves_nothing_running(
     simulator: tuple[Simulator, Served], tmp_path: pathlib.Path, text: str
@@ -227,6 +228,7 @@ async def test_an_end_that_is_under_way_when_the_wish_to_end_comes_is_carried_th
     assert (ledger.there, ledger.gone) == ({}, ["sandbox 1"])
 
 
+@pytest.mark.acceptance
 async def test_what_cannot_be_ended_in_time_is_named(
     simulator: tuple[Simulator, Served], tmp_path: pathlib.Path
 ) -> None:

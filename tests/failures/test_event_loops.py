@@ -14,6 +14,7 @@ from novita_async import AsyncNovita, MockTransport, Simulator
 from novita_async.errors import WrongEventLoop
 
 
+@pytest.mark.acceptance
 def test_row_05_two_hundred_loops_in_turn_with_a_client_each():
     async def main() -> None:
         async with (

@@ -271,6 +271,7 @@ async def attend(command: Command, flaky: Flaky, clock: JumpClock) -> CommandRes
     return await reading
 
 
+@pytest.mark.acceptance
 async def test_three_hours_of_a_durable_command_with_forty_breaks_lose_no_byte(
     sandbox: Sandbox, novita_simulator: Simulator
 ) -> None:
@@ -286,6 +287,7 @@ async def test_three_hours_of_a_durable_command_with_forty_breaks_lose_no_byte(
     assert [entry.name for entry in await sandbox.files.list("~") if entry.name.startswith(".novita-")] == []
 
 
+@pytest.mark.acceptance
 async def test_three_hours_of_any_command_with_forty_breaks_repeat_nothing_and_tell_every_gap(
     sandbox: Sandbox, novita_simulator: Simulator
 ) -> None:

@@ -46,7 +46,9 @@ ENGINES = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine", ["asyncio-auto", "anyio", pytest.param("asyncio-strict", marks=pytest.mark.acceptance)]
+)
 def test_fixtures_work_and_a_stream_left_open_fails_its_test(pytester: pytest.Pytester, engine: str) -> None:
     mark, options = ENGINES[engine]
     pytester.makepyfile(TEST.format(mark=mark))

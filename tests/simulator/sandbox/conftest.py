@@ -31,7 +31,11 @@ def _without_bubblewrap(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("PATH", str(directory), prepend=":")
 
 
-@pytest.fixture(params=[BUBBLEWRAP, "plain"])
+#: Where there is bubblewrap, plain processes are left to the acceptance job.
+_PLAIN = pytest.param("plain", marks=[pytest.mark.acceptance] if bubblewrap_works() else [])
+
+
+@pytest.fixture(params=[BUBBLEWRAP, _PLAIN])
 async def room(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
     isolated = request.param == "bubblewrap" or (request.param == "any" and bubblewrap_works())
     if not isolated:

@@ -159,6 +159,7 @@ async def test_results_come_in_every_form_the_kernel_makes_of_them(code: Interpr
     any(importlib.util.find_spec(name) is None for name in ("matplotlib", "pandas")),
     reason="matplotlib or pandas, from which charts and tables are made, is not installed",
 )
+@pytest.mark.acceptance
 @any_room
 async def test_plots_and_tables_are_told_as_data_too(code: Interpreter) -> None:
     async def shown(plot: str) -> dict[str, Any]:
@@ -374,7 +375,8 @@ async def test_kernels_stand_still_in_a_pause_and_go_on_after_it(code: Interpret
 @pytest.mark.skipif(
     importlib.util.find_spec("novita_sandbox") is None, reason="novita-sandbox, the official client, is not installed"
 )
-@pytest.mark.parametrize("flow", [pytest.param("together", marks=pytest.mark.acceptance), "at_once"])
+@pytest.mark.acceptance
+@pytest.mark.parametrize("flow", ["together", "at_once"])
 async def test_the_official_client_runs_code(flow: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IsolationWarning)
