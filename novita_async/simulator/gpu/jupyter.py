@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -114,9 +115,7 @@ class Jupyters:
         self.sweep()
         server = self._servers.get(machine.id)
         if server is None:
-            server = self._servers[machine.id] = _Server(
-                machine, self._world.digest("jupyter", machine.id, machine.starts)
-            )
+            server = self._servers[machine.id] = _Server(machine, secrets.token_hex(24))
         await uninterrupted(server.start(self._world.clock))
         return f"{origin}{_PREFIX}/{machine.id}/lab?token={server.token}" if server.port else ""
 
