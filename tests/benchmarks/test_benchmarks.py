@@ -55,6 +55,7 @@ def test_import_chat_and_stream_give_rows_raw_rounds_and_judged_targets():
     assert built["machine"]["packages"]["novita-async"]
 
 
+@pytest.mark.acceptance
 @pytest.mark.skipif(importlib.util.find_spec("openai") is None, reason="the openai package is not installed")
 def test_openai_takes_part_where_it_is_installed():
     built, _ = document(("chat",), ("novita", "openai"))

@@ -485,6 +485,7 @@ async def test_the_shape_of_a_type_is_made_once_for_a_client_and_its_views(clock
     assert len(shapes) == 1
 
 
+@pytest.mark.acceptance
 async def test_types_that_are_made_at_run_time_do_not_pile_up(clock):
     async with connected(Server(clock, completion()), clock) as novita:
         runtime = novita.chat.completions._runtime

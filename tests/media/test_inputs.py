@@ -500,6 +500,7 @@ async def test_a_file_that_changes_while_it_is_sent_is_noticed(novita, tmp_path)
         await content(made)
 
 
+@pytest.mark.acceptance
 @pytest.mark.blocks
 async def test_a_200_mb_file_is_sent_in_constant_memory(clock, tmp_path):
     path = tmp_path / "huge.png"

@@ -476,6 +476,7 @@ async def test_closing_tells_all_who_wait_also_those_that_are_just_being_read(cl
         scheduler.add(queued.watch)
 
 
+@pytest.mark.acceptance
 async def test_ten_thousand_waits_are_entries_of_a_heap_and_no_tasks_of_the_loop(clock, schedule):
     scheduler = schedule(polls=32, poll_rate=1e5)
     reads, most = 0, 0

@@ -186,6 +186,7 @@ def test_a_clock_that_goes_from_one_loop_to_the_next_still_fires():
         asyncio.run(second())
 
 
+@pytest.mark.acceptance
 async def test_finished_tasks_are_not_kept():
     clock = SystemClock()
 

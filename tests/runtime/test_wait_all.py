@@ -119,6 +119,7 @@ async def test_a_generator_makes_a_submit_only_when_its_turn_has_come(novita, cl
     assert await waiting == list(range(9))
 
 
+@pytest.mark.acceptance
 async def test_ten_thousand_handles_are_no_tasks_of_the_loop(novita, clock):
     without_debug()
     jobs = Jobs(novita, clock)

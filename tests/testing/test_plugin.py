@@ -47,7 +47,8 @@ ENGINES = {
 
 
 @pytest.mark.parametrize(
-    "engine", ["asyncio-auto", "anyio", pytest.param("asyncio-strict", marks=pytest.mark.acceptance)]
+    "engine",
+    ["asyncio-auto", *(pytest.param(engine, marks=pytest.mark.acceptance) for engine in ("anyio", "asyncio-strict"))],
 )
 def test_fixtures_work_and_a_stream_left_open_fails_its_test(pytester: pytest.Pytester, engine: str) -> None:
     mark, options = ENGINES[engine]
