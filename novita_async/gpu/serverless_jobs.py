@@ -13,6 +13,7 @@ from ..runtime.arguments import call_headers, check_timeout, json_body
 from ..runtime.attempts import Attempts
 from ..runtime.call import Auth, Call
 from ..runtime.retry import Replay
+from ..runtime.served import ServiceAnswer
 from ..runtime.streams import BytesReader, EventStream
 from ..runtime.task import Reading, Task
 from ..wire.json import Object, encode
@@ -49,34 +50,8 @@ class _Started(Object):
     id: str
 
 
-class EndpointAnswer(msgspec.Struct, frozen=True):
-    """What the container of an endpoint answered.
-
-    Attributes:
-        status: of HTTP, below 300.
-        headers: a mapping that ignores the case of names.
-        body: all of it.
-    """
-
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as text, what is not UTF-8 replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            ProtocolError: it is none.
-        """
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ProtocolError(f"the answer is not JSON: {error}", body=self.body) from error
+class EndpointAnswer(ServiceAnswer, frozen=True):
+    """What the container of an endpoint answered. See `ServiceAnswer`."""
 
 
 class JobReader:

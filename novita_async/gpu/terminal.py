@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..errors import CallTimeout, ValidationError
 from ..runtime.arguments import call_headers, check_timeout
+from ..runtime.served import ServiceSocket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from ..runtime.call import Runtime
-    from ..transport.protocol import WebSocket
     from .types import Terminal
 
 __all__ = ["TerminalSocket", "open_terminal"]
 
 
-class TerminalSocket:
-    """A websocket to an instance's terminal: text goes in and out as str, binary as bytes, as they are on the wire.
-
-    An async iterator of messages, which ends when the other side closes; to be used inside `async with`.
-
-    Attributes:
-        subprotocol: the one that the terminal has chosen.
-    """
-
-    def __init__(self, socket: WebSocket) -> None:
-        self.subprotocol = socket.subprotocol
-        self._socket = socket
-
-    async def send(self, message: str | bytes) -> None:
-        """Send a message.
-
-        Raises:
-            ConnectionLost: the connection is closed.
-        """
-        await self._socket.send(message)
-
-    async def receive(self) -> str | bytes | None:
-        """The next message; None when the other side has closed. Raises what `send` raises."""
-        return await self._socket.receive()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        message = await self.receive()
-        if message is None:
-            raise StopAsyncIteration
-        return message
-
-    async def aclose(self) -> None:
-        """Close it. Safe to call twice."""
-        await self._socket.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+class TerminalSocket(ServiceSocket):
+    """A websocket to an instance's terminal, whose messages are as they are on the wire. See `ServiceSocket`."""
 
 
 async def open_terminal(

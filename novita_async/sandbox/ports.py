@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,10 +11,10 @@ from ..errors import CallTimeout, ConnectionLost, NovitaError, ProtocolError, Sa
 from ..runtime.arguments import call_headers, check_timeout
 from ..runtime.call import Auth, Call
 from ..runtime.retry import Replay
+from ..runtime.served import ServiceAnswer, ServiceSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping, Sequence
-    from types import TracebackType
 
     from ..transport.protocol import WebSocket
     from .envd import Envd
@@ -26,34 +26,8 @@ _TRAFFIC = "e2b-traffic-access-token"
 _REPEATABLE = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 
 
-class PortAnswer(msgspec.Struct, frozen=True):
-    """What a service in a sandbox answered.
-
-    Attributes:
-        status: of HTTP, below 300.
-        headers: a mapping that ignores the case of names.
-        body: all of it.
-    """
-
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as text, what is not UTF-8 replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            ProtocolError: it is none.
-        """
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ProtocolError(f"the answer is not JSON: {error}", body=self.body) from error
+class PortAnswer(ServiceAnswer, frozen=True):
+    """What a service in a sandbox answered. See `ServiceAnswer`."""
 
 
 class _Refusal(msgspec.Struct):
@@ -165,19 +139,12 @@ def _is_from_edge(error: NovitaError) -> bool:
     return told.code == 502
 
 
-class PortSocket:
-    """A websocket to a service in a sandbox: text goes in and out as str, binary as bytes.
-
-    An async iterator of messages, which ends when the other side closes; to be used inside `async with`.
-
-    Attributes:
-        subprotocol: the one that the service has chosen.
-    """
+class PortSocket(ServiceSocket):
+    """A websocket to a service in a sandbox. See `ServiceSocket`."""
 
     def __init__(self, envd: Envd, socket: WebSocket) -> None:
-        self.subprotocol = socket.subprotocol
+        super().__init__(socket)
         self._envd = envd
-        self._socket = socket
 
     async def send(self, message: str | bytes) -> None:
         """Send a message.
@@ -187,34 +154,13 @@ class PortSocket:
             SandboxUnreachable: it is said to run, and the connection is closed.
         """
         try:
-            await self._socket.send(message)
+            await super().send(message)
         except NovitaError as error:
             raise await self._envd.explain(error)  # noqa: B904 - as above
 
     async def receive(self) -> str | bytes | None:
         """The next message; None when the other side has closed. Raises what `send` raises."""
         try:
-            return await self._socket.receive()
+            return await super().receive()
         except NovitaError as error:
             raise await self._envd.explain(error)  # noqa: B904 - as above
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        message = await self.receive()
-        if message is None:
-            raise StopAsyncIteration
-        return message
-
-    async def aclose(self) -> None:
-        """Close it. Safe to call twice."""
-        await self._socket.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
