@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from . import programs
+from .held import held
 from .images import BASES, Image
 from .isolation import USERS, Command
-from .machine import held
 from .paths import absolute
 from .process import Config, Output, Process
 from .recipe import Recipe, expanded

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ...errors import ConnectionLost
+from .held import held
 from .isolation import Command
-from .machine import held
 from .paths import absolute
 from .process import Config, End, Output, Process, Watch
 from .pty import Size, Terminal

@@ -16,11 +16,12 @@ from .copies import Snapshots
 from .egress import Border
 from .events import Timeline
 from .ground import Ground
+from .held import held
 from .hosting import Hosting
 from .images import BASES, Image
 from .isolation import Isolation, IsolationWarning
 from .life import Life, check_alive, ending_as_gone
-from .machine import Machine, NewSandbox, held
+from .machine import Machine, NewSandbox
 from .paths import remove_directory
 from .proxy import Proxy
 from .secrets import Secrets

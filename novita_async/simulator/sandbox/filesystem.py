@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from .door import gone
-from .machine import held
+from .held import held
 from .paths import absolute, remove
 from .rpc import RpcError, Session, stream, unary
 from .watch import Watcher, Watchers

@@ -11,8 +11,8 @@ import msgspec
 
 from ...errors import ConnectionLost
 from ...runtime.clock import uninterrupted
+from .held import held
 from .isolation import USERS, Command
-from .machine import held
 from .process import Config, End, Output, Process
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .resources import Used
     from .watch import Watcher
 
-__all__ = ["Machine", "NewSandbox", "held"]
+__all__ = ["Machine", "NewSandbox"]
 
 #: How long a process that has ended can still be connected to, in seconds (contract/sandbox.md 4).
 REMEMBERED = 30.0

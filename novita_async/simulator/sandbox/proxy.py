@@ -17,7 +17,7 @@ from ...runtime.clock import uninterrupted
 from ...transport.protocol import Reply, close_source
 from ..router import Refusal
 from .door import CODE_PORT, PORT, gone
-from .machine import held
+from .held import held
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterator
