@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import io
 import threading
 import urllib.request
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import anyio.lowlevel
@@ -30,7 +31,7 @@ from .protocol import Response, being_cancelled, close_source
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterable, Callable, Mapping
+    from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.connector import BaseConnector
@@ -73,8 +74,7 @@ class AiohttpTransport:
         self._trust_env = trust_env
         self._closed = False
         self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
+        self._let_go: weakref.finalize[..., Self] | None = None
         self._timeout = aiohttp.ClientTimeout(total=None)
         # Most calls of a client go where the one before went.
         self._last_url, self._last_parsed = "", URL()
@@ -146,6 +146,8 @@ class AiohttpTransport:
         """Close every connection and wait, for a bounded time, until the sockets are closed."""
         self._closed = True
         session, self._session = self._session, None
+        if self._let_go is not None:
+            self._let_go.detach()
         for response in tuple(self._responses):
             _break(response, ConnectionLost(_CLOSED))
         await asyncio.gather(*[socket.aclose() for socket in self._websockets])
@@ -161,26 +163,16 @@ class AiohttpTransport:
     def abandon(self) -> None:
         """Close the sockets without waiting, from any thread, also when the loop is closed. See `Transport.abandon`."""
         self._closed = True
-        session, self._session = self._session, None
-        loop = self._loop
-        if session is None or loop is None:
-            return
-        connector = session.connector
-        session.detach()  # a session without connector counts as closed: it will not warn
-        if loop.is_closed() or threading.get_ident() == self._thread:
-            self._drop(connector, loop)
-        else:
-            with contextlib.suppress(RuntimeError):  # closed since the question
-                loop.call_soon_threadsafe(self._drop, connector, loop)
+        self._session = None
+        if self._let_go is not None:
+            self._let_go()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
             raise ClientClosed(_CLOSED)
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         if self._trust_env:
             self._proxies = urllib.request.getproxies()
-        self._session = aiohttp.ClientSession(
+        self._session = session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
                 keepalive_timeout=self._keepalive,
@@ -193,29 +185,18 @@ class AiohttpTransport:
             max_line_size=_HEADER_BYTES,
             max_field_size=_HEADER_BYTES,
         )
-        return self._session
+        # Also of a transport that is dropped. Not __del__: in a cycle aiohttp's own could come first, and complain.
+        self._let_go = weakref.finalize(
+            *(self, _let_go, session, self._responses, self._websockets),
+            *(asyncio.get_running_loop(), threading.get_ident()),
+        )
+        return session
 
     def _proxy(self, url: URL) -> str | None:
         proxy = self._proxies.get(url.scheme.replace("ws", "http"))
         if proxy is None or urllib.request.proxy_bypass(url.raw_authority):
             return None
         return proxy
-
-    def _drop(self, connector: BaseConnector | None, loop: asyncio.AbstractEventLoop) -> None:
-        transports = _transports(connector) + [socket.transport for socket in self._websockets]
-        if loop.is_closed():
-            _abort_without_loop(transports, loop)
-        else:
-            for response in tuple(self._responses):
-                _break(response, ConnectionLost(_CLOSED))
-            for transport in transports:
-                transport.abort()
-        if connector is not None:
-            connector.__exit__(None, None, None)  # its only close that is not a coroutine
-        for response in tuple(self._responses):
-            response.close()
-            if response.connection is not None:  # the loop is closed, and close() stopped there
-                response.connection.close()
 
 
 class _Body:
@@ -370,6 +351,46 @@ def connect_error(host: str, error: OSError) -> ConnectError:
             "raise the limit (`ulimit -n`) or run fewer calls at once"
         )
     return ConnectError(f"cannot connect to {host}: {why}")
+
+
+def _let_go(
+    session: aiohttp.ClientSession,
+    responses: Iterable[aiohttp.ClientResponse],
+    websockets: Iterable[ClientWebSocket],
+    loop: asyncio.AbstractEventLoop,
+    thread: int,
+) -> None:
+    """Close what a transport has open, without waiting."""
+    connector = session.connector
+    session.detach()  # a session without connector counts as closed: it will not warn
+    drop = functools.partial(_drop, connector, responses, websockets, loop)
+    if loop.is_closed() or threading.get_ident() == thread:
+        drop()
+    else:
+        with contextlib.suppress(RuntimeError):  # closed since the question
+            loop.call_soon_threadsafe(drop)
+
+
+def _drop(
+    connector: BaseConnector | None,
+    responses: Iterable[aiohttp.ClientResponse],
+    websockets: Iterable[ClientWebSocket],
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    transports = _transports(connector) + [socket.transport for socket in websockets]
+    if loop.is_closed():
+        _abort_without_loop(transports, loop)
+    else:
+        for response in tuple(responses):
+            _break(response, ConnectionLost(_CLOSED))
+        for transport in transports:
+            transport.abort()
+    if connector is not None:
+        connector.__exit__(None, None, None)  # its only close that is not a coroutine
+    for response in tuple(responses):
+        response.close()
+        if response.connection is not None:  # the loop is closed, and close() stopped there
+            response.connection.close()
 
 
 def _transports(connector: BaseConnector | None) -> list[asyncio.Transport]:

@@ -54,6 +54,28 @@ def test_row_04_a_dropped_client_warns_once_and_names_where_it_was_made(caplog):
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_row_04_it_warns_alone_also_where_the_collector_comes_to_its_connections_before_it(caplog):
+    async def main() -> None:
+        async with Simulator() as sim, sim.serve() as served:
+            novita = AsyncNovita(api_key=sim.api_key, base_url=served.url)
+            gc.collect(0)  # the client is older now than what it opens, and the younger ones are looked at first
+            novita.of_an_application = [novita]
+            await novita.chat.completions.create(**ASK)
+            del novita
+            gc.collect()
+
+    gc.disable()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            asyncio.run(main())
+    finally:
+        gc.enable()
+    assert [warning.category for warning in caught] == [ResourceWarning]
+    assert live_sessions() == 0
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_row_04_a_client_that_outlives_its_loop_warns_once_and_logs_nothing(caplog):
     kept: list[AsyncNovita] = []
 
@@ -187,6 +209,6 @@ async def test_closing_the_client_ends_what_is_under_way(sim, clock):
     under_way = [asyncio.ensure_future(work) for work in (anext(stream), task.wait())]
     await clock.sleep(1)
     await novita.aclose()
-    done, pending = await asyncio.wait(under_way, timeout=1)
+    done, pending = await asyncio.wait(under_way, timeout=10)
     assert not pending
     assert {type(work.exception()) for work in done} == {ClientClosed}
