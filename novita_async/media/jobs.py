@@ -175,6 +175,7 @@ class MediaJobs:
     async def _model(self, name: str | Model) -> Model:
         if isinstance(name, Model):
             return name
+        self._runtime.enter()  # before the catalog and files are read, which a call on another loop would wait for
         catalog = await catalog_of(self._runtime)
         model = catalog.get(name)
         if model is None:
