@@ -6,6 +6,7 @@ Contract: image.md 2 and 10, video.md, platform.md "Audio formats and chunks", a
 from __future__ import annotations
 
 import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 import msgspec
@@ -182,9 +183,8 @@ class Files:
             output.ttl = _seconds(about.get(f"{kind}_url_ttl"))
             if output.ttl is not None:
                 output.expires_at = _moment(self._made + output.ttl)
-            again = self._again
-            renew = None if again is None else lambda: again(f"{kind}s", at)
-            source = Source(self._runtime, renew=renew)
+            # No closure: thousands of results are held at once, and the garbage collector walks all that each has.
+            source = Source(self._runtime, renew=self._again and partial(self._again, f"{kind}s", at))
         else:
             inline = Inline(place, item.encoding)
             output.type = output.type or inline.type()
