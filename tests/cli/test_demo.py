@@ -7,12 +7,11 @@ import os
 import re
 import signal
 import termios
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from helpers import turns
-from running import QUICK, Running, Terminal, running
+from running import PATIENCE, Running, Terminal, running
 
 from novita_async.cli.parts import Ledger
 from novita_async.simulator import Hang, Outcome, Refuse, Slow
@@ -103,7 +102,7 @@ async def test_ctrl_c_on_a_terminal_gives_it_back_and_says_what_was_ended(
     process = await terminal.start("demo", "--out", str(tmp_path))
     await terminal.shows("1000 points")
     os.write(terminal.master, b"\x03")
-    async with asyncio.timeout(QUICK):
+    async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 130
     await terminal.shows("stopped")
     assert termios.tcgetattr(terminal.end) == terminal.before
@@ -118,7 +117,7 @@ async def test_a_terminal_that_is_closed_leaves_nothing_running(
     process = await terminal.start("demo", "--live", "--out", str(tmp_path), **served.environment)
     await terminal.shows("1000 points")
     terminal.hang_up()
-    async with asyncio.timeout(QUICK):
+    async with asyncio.timeout(PATIENCE):
         assert await process.wait() == 130
     made, killed = sent(sim, "POST", CREATE_SANDBOX), sent(sim, "DELETE", CREATE_SANDBOX)
     ordered, deleted = sent(sim, "POST", CREATE_INSTANCE), sent(sim, "POST", DELETE_INSTANCE)
@@ -146,7 +145,7 @@ async def test_one_part_that_fails_does_not_stop_the_others(
 
 async def arrived(simulator: Simulator, path: str) -> None:
     """Wait until a request has come."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not any(request.path.startswith(path) for request in simulator.requests):
             await asyncio.sleep(0.005)
 
@@ -263,7 +262,5 @@ async def test_a_reader_that_goes_away_ends_it_as_a_signal_does(
     async with running("demo", "--live", "--out", str(tmp_path), **served.environment) as command:
         await command.until("1000 points")
         command.look_away()
-        began = time.monotonic()
         words = await stopped(command)
-        assert time.monotonic() - began < QUICK
     check_gone(sim, words)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from helpers import turns
-from running import QUICK, Terminal, running
+from running import PATIENCE, Terminal, running
 
 from novita_async import AsyncNovita
 
@@ -41,7 +41,7 @@ async def sandbox(novita: AsyncNovita) -> Sandbox:
 
 
 async def ended(process: asyncio.subprocess.Process) -> int:
-    async with asyncio.timeout(3 * QUICK):
+    async with asyncio.timeout(PATIENCE):
         return await process.wait()
 
 
@@ -84,7 +84,7 @@ class TestConnect:
         await terminal.shows("24 80")
         await terminal.shows("xterm-256color")
         terminal.types("seq 1 20000; exit 7\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 7
         await terminal.shows("\n20000\r\n")
         assert "\r\n".join(map(str, range(1, 20001))) in terminal.screen.decode()
@@ -126,7 +126,7 @@ class TestConnect:
         process = await terminal.start("sandbox", "connect", sandbox.id, **environment)
         await prompt(terminal)
         await sandbox.kill()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 1
         assert termios.tcgetattr(terminal.end) == terminal.before
         await terminal.shows("novita-async: ")

@@ -93,7 +93,7 @@ async def test_closing_is_bounded_when_the_peer_is_silent(transport, raw_server,
         upgraded.append(True)
         await asyncio.Event().wait()
 
-    async with raw_server(talk) as address, asyncio.timeout(1):
+    async with raw_server(talk) as address, asyncio.timeout(10):
         socket = await transport.websocket(f"ws://{address}/")
         await socket.aclose()
         await socket.aclose()
