@@ -1,4 +1,4 @@
-"""Every block of code in README.md and docs/ runs as it stands, and so does every program in examples/.
+"""Every block of code in README.md and docs/ runs as it stands, but for a port, and so does every program in examples/.
 
 A block that calls `asyncio.run` is a program: it runs in a process of its own, with the environment of a simulator.
 One that defines tests is run by pytest. Any other one runs here, inside an async function that has `novita`, a client,
@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import shlex
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 ROOT = pathlib.Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+PORT = "8123"  # that a page listens on; here another might
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -103,6 +106,8 @@ async def test_a_block_runs(
 
 @pytest.mark.parametrize("code", [*PROGRAMS, *(pytest.param(path.read_text(), id=path.name) for path in EXAMPLES)])
 async def test_a_program_runs(code: str, tmp_path: pathlib.Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        code = code.replace(PORT, str(free.getsockname()[1]))
     (tmp_path / "program.py").write_text(code, "utf-8")
     quick = Simulator(task_seconds=0.3, gpu_step_seconds=0.05)
     async with quick as simulator, simulator.serve() as served:
