@@ -119,7 +119,10 @@ def _tasks(outcome: dict[str, Any]) -> dict[str, float]:
         "traced_waiting_bytes",
         "traced_halfway_bytes",
     )
-    return {name: outcome[name] for name in names} | {"cpu_us": outcome["cpu"] / outcome["polls"] * 1e6}
+    return {name: outcome[name] for name in names} | {
+        "cpu_us": outcome["cpu"] / outcome["polls"] * 1e6,
+        "longest_turn_ms": outcome["longest_turn"] * 1e3,
+    }
 
 
 def _sandboxes(outcome: dict[str, Any]) -> dict[str, float]:
@@ -235,6 +238,9 @@ def _task_targets(runs: list[Run]) -> list[Target]:
             _target(f"schedulers, {many}", "<=", 1, [o["schedulers"] for o in outcomes]),
             _target(f"bytes a waiting task beyond its handle, {many}", "<=", 2048, memory),
             _target(
+                f"ms that the loop is held for at most, {many}", "<=", 50, [o["longest_turn"] * 1e3 for o in outcomes]
+            ),
+            _target(
                 f"tasks whose end was not seen, {many}",
                 "<=",
                 0,
@@ -331,6 +337,7 @@ _COLUMNS = {
         _Column("max", "late_max", 1),
         _Column("loop tasks", "loop_tasks"),
         _Column("CPU us a poll", "cpu_us", 1, True),
+        _Column("turn ms", "longest_turn_ms", 1, True),
         _Column("handle B", "traced_handle_bytes"),
         _Column("+ waiting B", "traced_waiting_bytes"),
         _Column("+ half-way B", "traced_halfway_bytes"),
