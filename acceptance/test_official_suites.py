@@ -39,26 +39,45 @@ def counts(suite: str) -> tuple[int, int]:
     return int(row[1]), int(row[2])
 
 
+def outcomes(directory: Path, targets: list[str]) -> tuple[dict[str, str], str]:
+    """Run these files and directories of the client: how each test came out, and what was printed."""
+    directory.mkdir()
+    file, log = directory / "outcomes.json", directory / "log.txt"
+    command = [sys.executable, "-m", "pytest", "-c", str(HERE / "official.ini"), "--rootdir", str(CLIENT)]
+    command += ["--outcomes", str(file), "--tb=short", "-q", *(str(CLIENT / target) for target in targets)]
+    # Some of the tests skip without a node to ask for.
+    arguments, environment = world.enter(command, directory, PYTHONPATH=str(HERE), NOVITA_NODE_ID="node-1")
+    with log.open("wb") as output:
+        subprocess.run(arguments, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    told = log.read_text(errors="replace")
+    assert file.exists(), told
+    return json.loads(file.read_text()), told
+
+
+def not_passed(came: dict[str, str]) -> dict[str, str]:
+    return {name: outcome for name, outcome in came.items() if outcome != "passed"}
+
+
 @pytest.mark.parametrize("suite", ["core", "code_interpreter", "artifact_hosting"])
 def test_everything_passes_but_what_the_table_says(
     suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcomes, log = tmp_path / "outcomes.json", tmp_path / "log.txt"
-    command = [sys.executable, "-m", "pytest", "-c", str(HERE / "official.ini"), "--rootdir", str(CLIENT)]
-    command += ["--outcomes", str(outcomes), "--tb=short", "-q", str(CLIENT / suite / "tests")]
-    # Some of the tests skip without a node to ask for.
-    arguments, environment = world.enter(command, tmp_path, PYTHONPATH=str(HERE), NOVITA_NODE_ID="node-1")
-    with log.open("wb") as file:
-        subprocess.run(arguments, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-    told = log.read_text(errors="replace")
-    assert outcomes.exists(), told
-    came: dict[str, str] = json.loads(outcomes.read_text())
-    not_passed = {name: outcome for name, outcome in came.items() if outcome != "passed"}
     expected = table(suite)
-    unexpected = dict(not_passed.items() - expected.items())
-    assert not unexpected, f"{told}\nThese did not pass, and README.md does not say so: {unexpected}"
-    assert not_passed == expected, "README.md says of these that they do not pass, and they do"
-    passed = len(came) - len(not_passed)
+    came, told = outcomes(tmp_path / "first", [f"{suite}/tests"])
+    unexpected = dict(not_passed(came).items() - expected.items())
+    if unexpected:
+        # Their limits are of real time, and what a kernel prints may come in other pieces than they say: a machine that
+        # was busy just then gets a second chance. The tests of a file may build upon each other.
+        files = sorted({name.partition("::")[0] for name in unexpected})
+        again, more = outcomes(tmp_path / "second", files)
+        came, told = came | again, told + more
+    failed = not_passed(came)
+    unexplained = dict(failed.items() - expected.items())
+    assert not unexplained, f"{told}\nThese did not pass, and README.md does not say so: {unexplained}"
+    assert failed == expected, "README.md says of these that they do not pass, and they do"
+    passed = len(came) - len(failed)
     with capsys.disabled():
-        print(f"\n{suite}: {passed} passed, {len(not_passed)} did not and stand in the table")
+        print(f"\n{suite}: {passed} passed, {len(failed)} did not and stand in the table")
+        if unexpected:
+            print(f"passed only the second time: {sorted(unexpected)}")
     assert (len(came), passed) == counts(suite)

@@ -85,8 +85,8 @@ async def test_code_gives_results_output_and_errors_and_keeps_its_state(novita: 
             seen.append(thing)
 
         execution = await sandbox.run_code(
-            "import sys\nprint(os.environ['FROM'], os.environ['MINE'])\nsys.stdout.flush()\n"
-            "print('err', file=sys.stderr)\nsys.stderr.flush()\n"
+            'import sys\nsys.stdout.write(f\'{os.environ["FROM"]} {os.environ["MINE"]}\\n\')\nsys.stdout.flush()\n'
+            "sys.stderr.write('err\\n')\nsys.stderr.flush()\n"  # print() writes in two pieces
             "display({'text/html': '<b>', 'own/type': 1}, raw=True)\nx / 0",
             envs={"MINE": "here"},
             on_stdout=late,

@@ -136,7 +136,7 @@ async def code() -> None:
     sandbox = await e2b_code_interpreter.AsyncSandbox.create(timeout=60, envs={"TEST": "mine"})
     results: list[e2b_code_interpreter.Result] = []
     execution = await sandbox.run_code("import os\nprint('out')\nx = 20 + 1\nx * 2", on_result=results.append)
-    assert (execution.text, execution.logs.stdout, len(results)) == ("42", ["out\n"], 1)
+    assert (execution.text, "".join(execution.logs.stdout), len(results)) == ("42", "out\n", 1)
     assert (await sandbox.run_code("x, os.environ['TEST']")).text == "(21, 'mine')"
     assert (await sandbox.run_code("nope")).error.name == "NameError"
     context = await sandbox.create_code_context(cwd="/tmp")
