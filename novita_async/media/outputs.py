@@ -6,6 +6,8 @@ import datetime
 import pathlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import msgspec
+
 from ..errors import ValidationError
 from ..wire.json import Object
 from . import notebook
@@ -16,12 +18,16 @@ from .links import LinkStream
 if TYPE_CHECKING:
     import os
     from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
 
     from ..runtime.call import Runtime
     from .downloads import Progress
     from .kinds import Inline
 
-__all__ = ["Audio", "Image", "NSFWVerdict", "Output", "Source", "Video", "save_output", "source_of"]
+    #: Reads the task once more, and gives the output that is at that place now.
+    Again: TypeAlias = Callable[[Runtime, "Place"], Awaitable["Output | None"]]
+
+__all__ = ["Audio", "Image", "NSFWVerdict", "Output", "Place", "Source", "Video", "save_output", "source_of"]
 
 _KEPT = 32 << 20  # bytes of a fetched file that are kept, for a notebook to show and for a second look
 
@@ -121,13 +127,12 @@ class Output(Object):
             source.runtime,
             self.url,
             progress=progress,
-            renew=self._renew if source.renew is not None else None,
+            renew=self._renew if source.place is not None else None,
             expires_at=lambda: self.expires_at,
         )
 
     async def _renew(self) -> str:
-        renew = source_of(self).renew
-        fresh = await renew() if renew is not None else None
+        fresh = await source_of(self).renew()
         if fresh is not None and fresh.url:
             self.url, self.ttl, self.expires_at = fresh.url, fresh.ttl, fresh.expires_at
         return self.url
@@ -179,6 +184,21 @@ class Audio(Output):
     audio_metadata: Any = None
 
 
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where an output stands. No object that the garbage collector looks at: thousands of results may be held at once.
+
+    Attributes:
+        again: a function of a module.
+        task_id: whose result it belongs to.
+        kind, at: the list of that result, and the place in it.
+    """
+
+    again: Again
+    task_id: str
+    kind: str
+    at: int
+
+
 class Source:
     """Where the bytes of an output are.
 
@@ -186,10 +206,10 @@ class Source:
         runtime: of the client that got it.
         data: the file.
         inline: the file, as text.
-        renew: reads the task once more and gives the output as it is there; None when it belongs to no task.
+        place: where its link can be had anew; None when it belongs to no task.
     """
 
-    __slots__ = ("_inline", "data", "renew", "runtime")
+    __slots__ = ("_inline", "data", "place", "runtime")
 
     def __init__(
         self,
@@ -197,11 +217,11 @@ class Source:
         *,
         data: bytes | None = None,
         inline: Inline | None = None,
-        renew: Callable[[], Awaitable[Output | None]] | None = None,
+        place: Place | None = None,
     ) -> None:
         self.runtime = runtime
         self.data = data
-        self.renew = renew
+        self.place = place
         self._inline = inline
 
     @property
@@ -220,6 +240,10 @@ class Source:
         if self._inline is not None:
             self._decoded(self._inline.decode())
         return self.data
+
+    async def renew(self) -> Output | None:
+        """The output as its task has it now; None where there is none."""
+        return await self.place.again(self.runtime, self.place) if self.place is not None else None
 
     def _decoded(self, data: bytes) -> None:
         self.data, self._inline = data, None

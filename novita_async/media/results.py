@@ -19,7 +19,7 @@ from ..wire.json import Object, remember
 from ..wire.problem import embedded_error
 from . import notebook, shapes
 from .kinds import HEAD, kind_of_type, sniff, type_of_media
-from .outputs import Audio, Image, Output, Source, Video, save_output
+from .outputs import Audio, Image, Output, Place, Source, Video, save_output
 
 if TYPE_CHECKING:
     import os
@@ -48,6 +48,7 @@ _OUTCOMES: dict[str, Literal["running", "done", "failed"]] = {
     "TASK_STATUS_SUCCEED": "done",
     "TASK_STATUS_FAILED": "failed",
 }
+_KINDS: dict[str, type[Output]] = {"image": Image, "video": Video, "audio": Audio}
 _POLL_LIMIT = 30.0  # seconds for one status read
 _AT_ONCE = 4  # files of one result that come at the same time
 
@@ -73,12 +74,10 @@ class TaskState(Object):
 
 
 class MediaResult(Object):
-    """What a task or a call made. Lists that do not apply are empty.
+    """What a task or a call made.
 
     Attributes:
-        images: pictures.
-        videos: videos.
-        audios: recordings: speech, music, the preview of a voice.
+        outputs: all files: pictures, then videos, then sound.
         text: the words that were made: a prompt for a picture, a transcript, lyrics; else "".
         voice_id: the voice that was made, as speech calls want it; else "".
         task: the task, where there was one.
@@ -90,16 +89,14 @@ class MediaResult(Object):
         paths = await result.save("pictures")
     """
 
-    images: list[Image] = msgspec.field(default_factory=list[Image])
-    videos: list[Video] = msgspec.field(default_factory=list[Video])
-    audios: list[Audio] = msgspec.field(default_factory=list[Audio])
+    outputs: list[Output] = msgspec.field(default_factory=list[Output])
     text: str = ""
     voice_id: str = ""
     task: TaskState | None = None
     extra: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
     def _repr_png_(self) -> bytes | None:
-        return notebook.png(self.images[0]) if len(self.outputs) == len(self.images) == 1 else None
+        return notebook.png(self.outputs[0]) if len(self.outputs) == len(self.images) == 1 else None
 
     def _repr_html_(self) -> str:
         return notebook.html_of_all(self)
@@ -120,9 +117,19 @@ class MediaResult(Object):
         return int(value) if value.removeprefix("-").isdecimal() else None
 
     @property
-    def outputs(self) -> list[Output]:
-        """All files: pictures, then videos, then sound."""
-        return [*self.images, *self.videos, *self.audios]
+    def images(self) -> list[Image]:
+        """Its pictures."""
+        return [output for output in self.outputs if isinstance(output, Image)]
+
+    @property
+    def videos(self) -> list[Video]:
+        """Its videos."""
+        return [output for output in self.outputs if isinstance(output, Video)]
+
+    @property
+    def audios(self) -> list[Audio]:
+        """Its recordings: speech, music, the preview of a voice."""
+        return [output for output in self.outputs if isinstance(output, Audio)]
 
     async def save(self, directory: str | os.PathLike[str], *, progress: Progress | None = None) -> list[pathlib.Path]:
         """Stream all files into a directory, made if need be, under `{task id}-{number}.{type}`.
@@ -236,12 +243,9 @@ def _fields_of(runtime: Runtime, answer: Answer) -> dict[str, Any]:
 
 def _result(runtime: Runtime, answer: Answer, fields: dict[str, Any], task: TaskState | None) -> MediaResult:
     # What came of a task can be asked for again. The bare id that a call answers with at once is none.
-    again = partial(_again, runtime, task.task_id) if task is not None and task.status else None
-    files = shapes.Files(runtime, fields, again)
+    files = shapes.Files(runtime, fields, task.task_id if task is not None and task.status else "", _again)
     result = MediaResult(
-        images=files.images(),
-        videos=files.videos(),
-        audios=files.audios(),
+        outputs=[*files.images(), *files.videos(), *files.audios()],
         text=shapes.text_of(fields),
         voice_id=shapes.voice_of(fields),
         task=task,
@@ -261,16 +265,9 @@ def _file_alone(runtime: Runtime, answer: Answer, kind: str, media_type: str) ->
         raise refusal
     if not data:
         raise ProtocolError(f"the answer is to be {media_type} and is empty")
-    type_ = type_of_media(media_type) or sniff(data[:HEAD])
-    match kind:
-        case "image":
-            result = MediaResult(images=[Image(type=type_)])
-        case "video":
-            result = MediaResult(videos=[Video(type=type_)])
-        case _:
-            result = MediaResult(audios=[Audio(type=type_)])
-    vars(result.outputs[0])["_source"] = Source(runtime, data=data)
-    return result
+    output = _KINDS[kind](type=type_of_media(media_type) or sniff(data[:HEAD]))
+    vars(output)["_source"] = Source(runtime, data=data)
+    return MediaResult(outputs=[output])
 
 
 def _task_of(value: object) -> TaskState | None:
@@ -295,11 +292,11 @@ async def fetch_result(runtime: Runtime, call: Call) -> MediaResult:
     return await Attempts(runtime, call).run(consume)
 
 
-async def _again(runtime: Runtime, task_id: str, kind: str, at: int) -> Output | None:
+async def _again(runtime: Runtime, place: Place) -> Output | None:
     """One output of a task as the platform tells of it now."""
-    result = media_result(runtime, await runtime.request(_read_of(runtime, task_id)))
-    outputs: list[Output] = getattr(result, kind)
-    return outputs[at] if at < len(outputs) else None
+    result = media_result(runtime, await runtime.request(_read_of(runtime, place.task_id)))
+    outputs: list[Output] = getattr(result, place.kind)
+    return outputs[place.at] if place.at < len(outputs) else None
 
 
 def _read_of(runtime: Runtime, task_id: str) -> Call:

@@ -6,23 +6,19 @@ Contract: image.md 2 and 10, video.md, platform.md "Audio formats and chunks", a
 from __future__ import annotations
 
 import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, cast
 
 import msgspec
 
 from ..wire.json import decode
 from .kinds import Encoding, Inline, is_link, plain, suffix_of
-from .outputs import Audio, Image, NSFWVerdict, Output, Source, Video
+from .outputs import Audio, Image, NSFWVerdict, Output, Place, Source, Video
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-    from typing import TypeAlias
+    from collections.abc import Iterator
 
     from ..runtime.call import Runtime
-
-    #: Reads the task once more and gives the output of that list at that place.
-    Again: TypeAlias = Callable[[str, int], Awaitable[Output | None]]
+    from .outputs import Again
 
 __all__ = ["Files", "fields_of", "flat", "known", "number", "rest", "text_of", "voice_of"]
 
@@ -127,12 +123,14 @@ class Files:
     Args:
         runtime: the client's.
         fields: the answer, flat.
-        again: how one is read once more; None where there is no task to read.
+        task_id: of the task that they belong to; "" where there is none to read.
+        again: how one is read once more.
     """
 
-    def __init__(self, runtime: Runtime, fields: dict[str, Any], again: Again | None) -> None:
+    def __init__(self, runtime: Runtime, fields: dict[str, Any], task_id: str, again: Again) -> None:
         self._runtime = runtime
         self._fields = fields
+        self._task_id = task_id
         self._again = again
         self._extra = _object(fields.get("extra")) or {}
         debug = _object(self._extra.get("debug_info")) or {}
@@ -175,18 +173,18 @@ class Files:
                     yield _Item(each, encoding, beside)
 
     def _fill(self, output: T, kind: str, at: int, item: _Item) -> T:
-        place, about = item.place, item.about
+        found, about = item.place, item.about
         output.type = plain(about.get(f"{kind}_type"))
-        if isinstance(place, str) and (is_link(place) or not place):
-            output.url = place
-            output.type = output.type or suffix_of(place)
+        if isinstance(found, str) and (is_link(found) or not found):
+            output.url = found
+            output.type = output.type or suffix_of(found)
             output.ttl = _seconds(about.get(f"{kind}_url_ttl"))
             if output.ttl is not None:
                 output.expires_at = _moment(self._made + output.ttl)
-            # No closure: thousands of results are held at once, and the garbage collector walks all that each has.
-            source = Source(self._runtime, renew=self._again and partial(self._again, f"{kind}s", at))
+            place = Place(self._again, self._task_id, f"{kind}s", at) if self._task_id else None
+            source = Source(self._runtime, place=place)
         else:
-            inline = Inline(place, item.encoding)
+            inline = Inline(found, item.encoding)
             output.type = output.type or inline.type()
             source = Source(self._runtime, inline=inline)
         vars(output)["_source"] = source

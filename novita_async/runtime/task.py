@@ -99,8 +99,8 @@ class Task(Generic[T]):
     """
 
     __slots__ = (
-        *("_gone", "_listeners", "_reading", "_request", "_since", "_tasks", "_watch", "cancel_with", "id", "key"),
-        *("kind", "read", "told", "webhook"),
+        *("_gone", "_listeners", "_polls", "_reading", "_request", "_since", "_tasks", "_watch", "cancel_with", "id"),
+        *("key", "kind", "read", "told", "webhook"),
     )
 
     def __init__(
@@ -128,7 +128,8 @@ class Task(Generic[T]):
         self._since = tasks.runtime.clock.monotonic()
         self._reading: Reading[T] | None = None
         self._watch: Watch | None = None
-        self._listeners: list[Callable[[Exception | None], None]] = []
+        self._polls = 0  # of watches before this one
+        self._listeners: tuple[Callable[[Exception | None], None], ...] = ()
 
     def __repr__(self) -> str:
         return f"<Task {self.kind} {self.id} {self.status or 'submitted'}>"
@@ -147,7 +148,7 @@ class Task(Generic[T]):
 
     @property
     def polls(self) -> int:
-        return self._watch.polls if self._watch else 0
+        return self._polls + (self._watch.polls if self._watch else 0)
 
     @property
     def done(self) -> bool:
@@ -313,10 +314,10 @@ class Task(Generic[T]):
         """Call a function after every read, with the error that ended the wait or None, until `unlisten`."""
         tasks = self._tasks
         tasks.runtime.enter()
-        if self._watch is None:
-            self._watch = _Watch(self, cadence=tasks.cadence, since=self._since, webhook=bool(self.webhook))
-        self._listeners.append(listener)
+        self._listeners += (listener,)
         if not self.done:
+            if self._watch is None:
+                self._watch = _Watch(self, cadence=tasks.cadence, since=self._since, webhook=bool(self.webhook))
             tasks.scheduler.add(self._watch)
             if len(self._listeners) == 1:
                 tasks.hearing.begin(self)
@@ -324,10 +325,14 @@ class Task(Generic[T]):
     def unlisten(self, listener: Callable[[Exception | None], None]) -> None:
         """Call it no more. The wait ends with its last listener. Safe to call twice."""
         if listener in self._listeners:
-            self._listeners.remove(listener)
-        if not self._listeners and self._watch is not None:
-            self._tasks.scheduler.remove(self._watch)
+            at = self._listeners.index(listener)
+            self._listeners = self._listeners[:at] + self._listeners[at + 1 :]
+        watch = self._watch
+        if not self._listeners and watch is not None:
+            self._tasks.scheduler.remove(watch)
             self._tasks.hearing.end(self)
+            if self.done:  # the two hold each other, and only the garbage collector would free them
+                self._polls, self._watch = self._polls + watch.polls, None
 
     def update(self) -> Update:
         """What the last read said."""
@@ -386,7 +391,7 @@ class Task(Generic[T]):
         """Tell everyone who waits that there was a read, or what ended the wait."""
         if isinstance(error, NovitaError):
             error.task_id, error.handle = self.id, self
-        for listener in list(self._listeners):
+        for listener in self._listeners:
             try:
                 listener(error)
             except Exception as problem:  # of a callback of the caller's, for which the others must not wait for ever

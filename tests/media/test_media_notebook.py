@@ -134,7 +134,7 @@ def test_nothing_of_a_server_becomes_markup(kind, evil):
         page = Elements(output._repr_html_())
         assert len(page.found) == 1
         assert not {"onerror", "onload"} & set(page.found[0][1])
-    result = MediaResult(text=evil, images=[Image(url=f"https://files.test/{evil}")], extra={"x": evil})
+    result = MediaResult(text=evil, outputs=[Image(url=f"https://files.test/{evil}")], extra={"x": evil})
     assert [tag for tag, _ in Elements(result._repr_html_()).found] == ["p", "img"]
     assert not re.search("<script", MediaResult(extra={"x": evil})._repr_html_())
 
