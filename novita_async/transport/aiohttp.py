@@ -146,17 +146,16 @@ class AiohttpTransport:
         """Close every connection and wait, for a bounded time, until the sockets are closed."""
         self._closed = True
         session, self._session = self._session, None
-        if self._let_go is not None:
-            self._let_go.detach()
         for response in tuple(self._responses):
             _break(response, ConnectionLost(_CLOSED))
         await asyncio.gather(*[socket.aclose() for socket in self._websockets])
-        if session is not None:
+        if session is not None and self._let_go is not None:
             for transport in _transports(session.connector):
                 transport.abort()  # close() would wait for a peer that does not read
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await session.close()
+            self._let_go.detach()  # a cancellation before this would leave it the rest to do
             # Connections given up just before this are closed by the loop's next turn, and no one else waits for it.
             await anyio.lowlevel.cancel_shielded_checkpoint()
 
