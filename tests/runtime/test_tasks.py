@@ -343,6 +343,25 @@ async def test_a_task_that_waits_is_a_handful_of_objects_for_the_garbage_collect
     await asyncio.wait({waiting})
 
 
+@pytest.mark.parametrize("how", ["wait", "wait_all"])
+async def test_a_task_that_has_ended_is_freed_without_the_garbage_collector(novita, clock, how):
+    def left() -> int:
+        return sum(isinstance(thing, Task) for thing in gc.get_objects())
+
+    gc.collect()
+    before = left()
+    gc.disable()
+    try:
+        task = vars(Job(novita, clock, 2)).pop("task")
+        await (task.wait() if how == "wait" else novita.tasks.wait_all([task]))
+        await turns()
+        assert left() == before + 1
+        del task
+        assert left() == before
+    finally:
+        gc.enable()
+
+
 # ------------------------------------------------------------------------------------------------ the end
 
 
