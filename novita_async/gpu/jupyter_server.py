@@ -38,6 +38,7 @@ __all__ = ["JupyterServer", "KernelData", "KernelSocket"]
 
 _PAGES = re.compile(r"/(?:lab|tree|notebooks?|doc)(?:/.*)?$")  # of its own, where an address may point
 _QUIET_SECONDS = 1.0
+_NUDGE_SECONDS = 5.0
 _GRACE_SECONDS = 0.1
 _GRACES = 3
 
@@ -143,6 +144,7 @@ class KernelSocket:
         self._count = 0
         self._socket: WebSocket | None = None
         self._heard = 0.0
+        self._doubted = False  # the kernel was started anew, and what is sent before it answers may get lost
         self._closed = False
 
     async def open(self) -> WebSocket:
@@ -160,14 +162,25 @@ class KernelSocket:
 
     async def awake(self) -> None:
         """Open it, or see whether it is still there: what is sent into one that is not may be lost."""
-        quiet = self._server.runtime.clock.monotonic() - self._heard
-        if self._socket is None or quiet < _QUIET_SECONDS:
+        clock = self._server.runtime.clock
+        if not self._doubted and (self._socket is None or clock.monotonic() - self._heard < _QUIET_SECONDS):
             await self.open()
             return
-        id_ = self.new_id()
-        await self.send(id_, "kernel_info_request", {})
-        while (message := await self.receive()) is not None and message.parent != id_:
-            pass
+        while True:
+            scope = clock.timeout(_NUDGE_SECONDS if self._doubted else None)
+            try:
+                async with scope:
+                    id_ = self.new_id()
+                    await self.send(id_, "kernel_info_request", {})
+                    while (message := await self.receive()) is not None and message.parent != id_:
+                        pass
+            except TimeoutError:
+                if not scope.expired():
+                    raise
+                await self._let_go()  # the request was lost with the old process, or the new one listens elsewhere
+            else:
+                self._doubted = False
+                return
 
     def new_id(self) -> str:
         """An id for a message."""
@@ -194,7 +207,9 @@ class KernelSocket:
             data = None
         if data is not None:
             self._heard = self._server.runtime.clock.monotonic()
-            return unpack(data, framed=socket.subprotocol == FRAMED)
+            message = unpack(data, framed=socket.subprotocol == FRAMED)
+            self._doubted = self._doubted or message.restarts
+            return message
         await self._open_again()
         return None
 

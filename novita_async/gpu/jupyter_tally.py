@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["Tally"]
 
 _NUMBERED = re.compile(r"(.+)_(\d+)")
-_ENDS = frozenset({"restarting", "autorestarting", "dead"})
 
 
 class Tally:
@@ -53,8 +52,8 @@ class Tally:
 
     def take(self, message: KernelMessage) -> bool:
         """Note a message; tell whether it is about this request and came for the first time."""
-        state = message.content.get("execution_state") if message.type == "status" else None
-        if state in _ENDS or message.type == "shutdown_reply":
+        state = message.state
+        if message.restarts:
             self.restarted = True
         if message.parent and message.parent == self._probe:
             self._probe_idle = self._probe_idle or state == "idle"

@@ -21,6 +21,7 @@ FRAMED = "v1.kernel.websocket.jupyter.org"
 
 _VERSION = "5.3"
 _MOST_PARTS = 1024
+_ENDS = frozenset({"restarting", "autorestarting", "dead"})
 
 
 class _Header(msgspec.Struct):
@@ -51,6 +52,16 @@ class KernelMessage(msgspec.Struct, frozen=True):
     type: str
     parent: str
     content: dict[str, Any]
+
+    @property
+    def state(self) -> object:
+        """The state of the kernel that a status tells; None for any other message."""
+        return self.content.get("execution_state") if self.type == "status" else None
+
+    @property
+    def restarts(self) -> bool:
+        """Whether it tells that the kernel is started anew, or is dead."""
+        return self.state in _ENDS or self.type == "shutdown_reply"
 
 
 _HEADER = msgspec.json.Decoder(_Header)

@@ -232,6 +232,13 @@ async def run_with_drops(kernel, tmp_path, *, executions, drops):
     assert reconnects == drops
 
 
+def swallow(sent):
+    async def send(message):
+        sent.append(message)
+
+    return send
+
+
 class Losing:
     """A connection that loses a message, and then breaks."""
 
@@ -300,11 +307,17 @@ async def test_a_kernel_that_is_made_ends_with_its_block_and_a_restart_ends_the_
 
 @real
 @pytest.mark.acceptance
-async def test_a_kernel_that_dies_ends_the_code_and_is_there_anew(novita, lab):
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_kernel_that_dies_ends_the_code_and_is_there_anew(novita, lab, lost, monkeypatch):
+    monkeypatch.setattr("novita_async.gpu.jupyter_server._NUDGE_SECONDS", 2.0)
+    sent = []
     async with machine(novita, lab).jupyter() as kernel:
         with pytest.raises(StreamCut, match="died"):
             await kernel.execute("import os; os._exit(1)", timeout=SLOW)
+        if lost:  # what is sent just now goes to the old process
+            monkeypatch.setattr(kernel.socket._socket, "send", swallow(sent))
         assert (await kernel.execute("1", timeout=SLOW)).text == "1"
+    assert len(sent) == lost
 
 
 @real
