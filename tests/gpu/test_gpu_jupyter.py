@@ -232,6 +232,11 @@ async def run_with_drops(kernel, tmp_path, *, executions, drops):
     assert reconnects == drops
 
 
+async def touched_when_told(stream, path):
+    async for _ in stream:
+        path.touch()
+
+
 def swallow(sent):
     async def send(message):
         sent.append(message)
@@ -308,12 +313,13 @@ async def test_a_kernel_that_is_made_ends_with_its_block_and_a_restart_ends_the_
 @real
 @pytest.mark.acceptance
 @pytest.mark.parametrize("lost", [False, True])
-async def test_a_kernel_that_dies_ends_the_code_and_is_there_anew(novita, lab, lost, monkeypatch):
+async def test_a_kernel_that_dies_ends_the_code_and_is_there_anew(novita, lab, lost, monkeypatch, tmp_path):
     monkeypatch.setattr("novita_async.gpu.jupyter_server._NUDGE_SECONDS", 2.0)
     sent = []
     async with machine(novita, lab).jupyter() as kernel:
-        with pytest.raises(StreamCut, match="died"):
-            await kernel.execute("import os; os._exit(1)", timeout=SLOW)
+        stream = kernel.stream(f"import os\n{printed('on')}{waits_for(tmp_path / 'go')}os._exit(1)", timeout=SLOW)
+        with pytest.raises(StreamCut, match="died"):  # having told that it began: else nobody knows whether it has
+            await touched_when_told(stream, tmp_path / "go")
         if lost:  # what is sent just now goes to the old process
             monkeypatch.setattr(kernel.socket._socket, "send", swallow(sent))
         assert (await kernel.execute("1", timeout=SLOW)).text == "1"
