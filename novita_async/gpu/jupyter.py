@@ -16,6 +16,7 @@ from ..errors import (
 )
 from ..runtime.arguments import check_timeout
 from ..runtime.clock import uninterrupted
+from ..runtime.closing import Closing
 from .jupyter_output import Execution
 from .jupyter_server import JupyterServer, KernelSocket
 from .jupyter_tally import Tally
@@ -207,7 +208,7 @@ class Kernel:
             error.add_note(f"the kernel {self.id} was not ended: {problem}")
 
 
-class ExecutionStream:
+class ExecutionStream(Closing):
     """What code gives as it comes: an async iterator of `Text`, `Display`, `Failure` and `Clear`.
 
     To be used inside `async with`, by one task at a time. Left before its end, it interrupts the code. See
@@ -362,11 +363,3 @@ class ExecutionStream:
                         tally.take(message)
         except (NovitaError, TimeoutError):
             pass  # the kernel is away, or the code takes no interruption
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

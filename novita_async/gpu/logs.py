@@ -9,12 +9,12 @@ from ..errors import APIError, NotFound, StreamStalled, TransportError, Validati
 from ..runtime.arguments import call_headers
 from ..runtime.attempts import Attempts
 from ..runtime.call import Auth, Call
+from ..runtime.closing import Closing
 from ..runtime.streams import EventStream
 from ..wire.ndjson import NDJSONDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from ..runtime.call import Runtime
     from ..transport.protocol import Response
@@ -29,7 +29,7 @@ _SHORTEST, _LONGEST = 1.0, 30.0  # seconds until the log is asked for again
 _REMEMBERED = 100_000
 
 
-class LogLines:
+class LogLines(Closing):
     """Lines of a log: an async iterator, to be used inside `async with`. Made by `Instance.logs`.
 
     A connection that ends is opened again, until the instance is gone. Lines that come once more from the first on are
@@ -147,14 +147,6 @@ class LogLines:
         self._over = True
         self._ready.clear()
         await self._let_go()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 class _LineReader:

@@ -19,6 +19,7 @@ from ..errors import NotFound, NovitaError, ProtocolError, TaskFailed, Validatio
 from ..runtime.attempts import Attempts
 from ..runtime.call import read_answer
 from ..runtime.clock import uninterrupted
+from ..runtime.closing import Closing
 from ..runtime.retry import RETRYABLE, never_started
 from ..runtime.task import Task
 from ..runtime.undo import or_undo
@@ -29,7 +30,6 @@ from .usage import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from ..runtime.call import Runtime
     from ..runtime.clock import Clock
@@ -94,7 +94,7 @@ async def _take_all(clock: Clock, lines: Spool, requests: Iterator[tuple[str, ob
         pass
 
 
-class BatchRun(Generic[T]):
+class BatchRun(Closing, Generic[T]):
     """What `batches.run` gives: an async iterator of results, in the order of the requests.
 
     Attributes:
@@ -343,11 +343,3 @@ class BatchRun(Generic[T]):
                     await self._tasks.journal.forget_parts(self._key)
         except (NovitaError, TimeoutError):
             return  # whoever abandons them is not there to hear of it; the journal, where there is one, has them
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from ..errors import ProtocolError
+from .closing import Closing
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ..transport.protocol import WebSocket
 
 __all__ = ["ServiceAnswer", "ServiceSocket"]
@@ -46,7 +45,7 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
             raise ProtocolError(f"the answer is not JSON: {error}", body=self.body) from error
 
 
-class ServiceSocket:
+class ServiceSocket(Closing):
     """A websocket to a service: text goes in and out as str, binary as bytes.
 
     An async iterator of messages, which ends when the other side closes; to be used inside `async with`.
@@ -83,11 +82,3 @@ class ServiceSocket:
     async def aclose(self) -> None:
         """Close it. Safe to call twice."""
         await self._socket.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

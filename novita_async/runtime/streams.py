@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 import anyio
 
 from ..errors import ClientClosed, NovitaError, StreamCut, StreamStalled
+from .closing import Closing
 from .retry import RETRYABLE
 from .tee import tee
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
 
     from ..transport.protocol import Response
     from .attempts import Attempts
@@ -93,7 +93,7 @@ class BytesReader:
         return True
 
 
-class EventStream(Generic[T]):
+class EventStream(Closing, Generic[T]):
     """An async iterator over the events of an answer.
 
     Leaving `async with` or calling `aclose()` closes the connection unless the stream was read to its end. Iterating a
@@ -310,14 +310,6 @@ class EventStream(Generic[T]):
                 pass  # the events are all there: how the body ends is of no interest
             finally:
                 await body.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         if getattr(self, "_closed", True):

@@ -7,10 +7,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from ..errors import ValidationError
+from .closing import Closing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
 __all__ = ["Branch", "tee"]
 
@@ -68,7 +68,7 @@ class _Hub(Generic[T]):
                 branch.take(event)
 
 
-class Branch(Generic[T]):
+class Branch(Closing, Generic[T]):
     """One reader of a stream that was split: an async iterator. Closing it lets the others go on without it."""
 
     def __init__(self, hub: _Hub[T]) -> None:
@@ -103,11 +103,3 @@ class Branch(Generic[T]):
         self._closed = True
         self.line.clear()
         self._hub.room.set()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()

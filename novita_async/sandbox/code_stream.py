@@ -6,13 +6,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from ..errors import ClientClosed, CommandTimeout, NovitaError, StreamCut, ValidationError
+from ..runtime.closing import Closing
 from ..wire.json import decode
 from ..wire.ndjson import NDJSONDecoder
 from .execution import CodeMessage, Execution
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ..runtime.call import Runtime
     from ..runtime.clock import TimerHandle
     from .envd import Envd, SandboxStream
@@ -24,7 +23,7 @@ __all__ = ["ALIVE_LIMIT", "CodeReader", "CodeStream"]
 ALIVE_LIMIT = 20.0
 
 
-class CodeStream:
+class CodeStream(Closing):
     """What code gives as it comes: an async iterator of `Output`, `Result` and `ExecutionError`.
 
     To be used inside `async with`, by one task at a time. Left or closed before its end, it interrupts the code.
@@ -143,14 +142,6 @@ class CodeStream:
             self._failure.partial = self.execution
         self._let_go()
         await self._stream.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 class CodeReader:

@@ -20,6 +20,7 @@ from ..errors import (
     ValidationError,
 )
 from ..runtime.arguments import check_timeout
+from ..runtime.closing import Closing
 from ..runtime.retry import Replay, delays
 from .arguments import encoded
 from .attach import KEEPALIVE_LIMIT, LATE, ProcessRef, attach, attempts_of
@@ -27,7 +28,6 @@ from .output import CommandResult, Gap, Output, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from ..runtime.clock import TimerHandle
     from .envd import Envd, SandboxStream
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Command"]
 
 
-class Command:
+class Command(Closing):
     """A command that runs in the background, as `commands.run(..., background=True)` gives it.
 
     Iterate over it for what it writes, or `wait()` for its end; by one task at a time. A command whose output nobody
@@ -317,14 +317,6 @@ class Command:
         self._let_go()
         if self._stream is not None:
             await self._stream.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     # --------------------------------------------------------------------------------------- what it is told
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from ..errors import APIError, CallTimeout, NovitaError, ProtocolError, SandboxEnded, StreamCut, TransportError
 from ..runtime.arguments import json_body
 from ..runtime.call import Auth, Call
+from ..runtime.closing import Closing
 from ..runtime.retry import Replay
 from ..runtime.streams import LINGER, EventStream
 from ..wire.connect import END_STREAM, ConnectDecoder
@@ -20,7 +21,6 @@ from ..wire.json import decode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-    from types import TracebackType
 
     from ..errors import SandboxError
     from ..runtime.attempts import Attempts
@@ -212,7 +212,7 @@ def _is_break(error: NovitaError) -> bool:
             return False
 
 
-class SandboxStream(Generic[T]):
+class SandboxStream(Closing, Generic[T]):
     """What comes out of a sandbox bit by bit: an async iterator, to be used inside `async with`.
 
     Raises while iterating:
@@ -252,14 +252,6 @@ class SandboxStream(Generic[T]):
     async def aclose(self) -> None:
         """Close the stream and give its connection back. Safe to call twice."""
         await self._events.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 class ConnectReader(Generic[T]):

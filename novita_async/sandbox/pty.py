@@ -8,6 +8,7 @@ import msgspec
 
 from ..errors import APIError, ClientClosed, CommandTimeout, NovitaError, StreamCut, ValidationError
 from ..runtime.arguments import check_timeout, given
+from ..runtime.closing import Closing
 from ..runtime.retry import Replay
 from ..runtime.undo import or_undo
 from .arguments import check_path, check_pid, check_strings, check_user, encoded
@@ -15,7 +16,6 @@ from .attach import KEEPALIVE_LIMIT, LATE, ProcessRef, attach, attempts_of, star
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from ..runtime.clock import TimerHandle
     from .envd import Envd, SandboxStream
@@ -139,7 +139,7 @@ async def _begun(envd: Envd, stream: SandboxStream[Message], user: str | None, t
     return Pty(envd, stream, pid=pid, user=user, timeout=timeout)
 
 
-class Pty:
+class Pty(Closing):
     """A terminal in a sandbox.
 
     Iterate over it, by one task at a time, for the bytes that it writes; they are cut anywhere, also inside a
@@ -298,14 +298,6 @@ class Pty:
             self._failure = ClientClosed("this terminal was let go of before its end")
         self._let_go()
         await self._stream.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def _size(cols: int, rows: int) -> dict[str, int]:
